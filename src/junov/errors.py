@@ -122,9 +122,7 @@ class CommandError(JunovError):
         remedy: what to do.
     """
 
-    def __init__(
-        self, message: str, *, exit_code: int, detail: str = "", remedy: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, exit_code: int, detail: str = "", remedy: str = "") -> None:
         super().__init__(message, detail=detail, remedy=remedy)
         self.exit_code = exit_code
 

@@ -1,0 +1,1 @@
+"""Notes: a small web application with everything a delivery has to take care of."""

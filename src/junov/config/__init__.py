@@ -1,0 +1,1 @@
+"""What a user writes, read and validated: `junov.yaml`, `server.yaml` and where state is kept."""

@@ -1,0 +1,112 @@
+"""The kinds of values that configuration files share: durations, names, hosts, patterns."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+
+
+def parse_duration(text: object) -> int:
+    """Seconds in a duration such as `30s`, `15m`, `12h`, `7d` or `2w`.
+
+    Raises:
+        ValueError: it is not written so.
+    """
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"expected a duration such as 30s, 15m, 12h, 7d or 2w, found `{text}`")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def format_duration(seconds: float) -> str:
+    """A duration as a person would say it: `7d`, `90s`, `1h 30m`."""
+    whole = int(seconds)
+    for unit in "dhm":
+        size = _UNITS[unit]
+        if whole >= size and whole % size == 0:
+            return f"{whole // size}{unit}"
+    parts = []
+    for unit in "dhms":
+        count, whole = divmod(whole, _UNITS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}[smhdw]$", "examples": ["7d"]}),
+]
+
+# GitLab squeezes dashes in its slugs, and identity.py needs names without a double dash to keep
+# `project` and `environment` apart in joined names.
+_NAME = re.compile(r"[a-z](-?[a-z0-9])*")
+
+
+def _check_name(text: str) -> str:
+    if not _NAME.fullmatch(text) or len(text) > 24:
+        raise ValueError(
+            "expected at most 24 lower-case letters, digits and single dashes, "
+            f"beginning with a letter, found `{text}`"
+        )
+    return text
+
+
+Name = Annotated[
+    str,
+    AfterValidator(_check_name),
+    WithJsonSchema({"type": "string", "pattern": r"^[a-z](-?[a-z0-9])*$", "maxLength": 24}),
+]
+
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+
+
+def check_host(text: str) -> str:
+    """A DNS host name in lower case (RFC 1123), or a ValueError that says what is wrong."""
+    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
+        raise ValueError(f"expected a host name such as notes.example.com, found `{text}`")
+    return text
+
+
+def _check_host_template(text: str) -> str:
+    check_host(text.replace("{slug}", "x" * 24))
+    return text
+
+
+HostTemplate = Annotated[str, AfterValidator(_check_host_template)]
+Host = Annotated[str, AfterValidator(check_host)]
+
+# What git check-ref-format(1) refuses in any ref.
+_NOT_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?\[\\]|\.\.|@\{|//|^[/-]|/$|\.$|\.lock(/|$)|(^|/)\.")
+
+
+def check_pattern(text: str) -> str:
+    """A branch or tag, or a pattern with one `*`, that some ref of git can match.
+
+    Raises:
+        ValueError: no ref can match it.
+    """
+    if text.count("*") > 1:
+        raise ValueError(f"expected at most one `*`, found `{text}`")
+    if not text or _NOT_IN_REF.search(text.replace("*", "x")) or text == "@":
+        raise ValueError(f"no ref of git can match `{text}` (see git check-ref-format)")
+    return text
+
+
+RefPattern = Annotated[str, AfterValidator(check_pattern)]
+
+
+def _check_image(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][\w.:/@-]*", text) or text.endswith((":", "/", "@")):
+        raise ValueError(f"expected an image such as postgres:15-bookworm, found `{text}`")
+    return text
+
+
+ImageName = Annotated[str, AfterValidator(_check_image)]
+Port = Annotated[int, Field(ge=1, le=65535)]

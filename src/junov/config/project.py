@@ -1,0 +1,264 @@
+"""`junov.yaml`: the project, as its team describes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from junov.config.fields import Duration, HostTemplate, Name, Port, RefPattern
+from junov.config.overlap import kinds_that_collide
+from junov.config.validation import Model, in_file_order, validate
+from junov.config.yamlfile import YamlFile, read_yaml
+from junov.errors import ConfigError, NotFoundError, Problem
+
+FILE_NAME = "junov.yaml"
+
+Tier = Literal["production", "staging", "testing", "development", "other"]
+"""GitLab's deployment tiers, so that both sides use the same words."""
+
+
+class Build(Model):
+    """How the project's images are built: one Dockerfile, two targets."""
+
+    context: str = Field(".", description="The folder that is sent to the build.")
+    dockerfile: str = Field("Dockerfile", description="The one Dockerfile.")
+    release: str = Field("release", description="The target that is deployed.")
+    debug: str = Field(
+        "debug", description="The target on top of `release` with tools and tests; it runs tests."
+    )
+
+
+class ComposeFiles(Model):
+    """The project's compose files. A layer that is named here but isn't there is left out."""
+
+    base: str = Field("compose.yaml", description="What is the same everywhere.")
+    deploy: str = Field("compose.prod.yaml", description="On top, for every deployed environment.")
+    test: str = Field("compose.test.yaml", description="On top, for tests.")
+    local: str = Field("compose.local.yaml", description="On top, for the laptop.")
+    env: str = Field(
+        "env",
+        description="The folder of env files: `base.env` for all, `<environment>.env` on top.",
+    )
+
+
+class Test(Model):
+    """How a built image is tested."""
+
+    service: str = Field(description="The service whose exit code decides.", examples=["tests"])
+    report: str | None = Field(
+        None, description="A JUnit report inside that container, copied out after the run."
+    )
+    timeout: Duration = Field(900, description="When a run that doesn't end is ended.")
+
+    __test__ = False  # pytest takes classes of this name for its own
+
+
+class Web(Model):
+    """The service that faces outwards."""
+
+    service: str = Field("web", description="Its name in the compose file.")
+    port: Port = Field(8000, description="The port that it listens on inside its container.")
+    health: str = Field(
+        "/health", pattern="^/", description="Answers 2xx once it is ready for requests."
+    )
+    timeout: Duration = Field(120, description="How long it may take to become ready.")
+
+
+class Migrate(Model):
+    """The one-off service that brings the database up to the code."""
+
+    service: str = Field("alembic", description="Its name in the compose file.")
+    timeout: Duration = Field(600, description="When a migration that doesn't end is ended.")
+
+
+class Database(Model):
+    """The environment's own database on the server's Postgres."""
+
+    service: str = Field(
+        "db",
+        description="The database service of the compose file. Deployed environments reach the "
+        "server's Postgres under this name instead.",
+    )
+    variables: Mapping[str, str] = Field(
+        {"DATABASE_URL": "postgresql://{user}:{password}@{host}:{port}/{name}"},
+        description="The variables that tell the project's services where their database is.",
+    )
+    fixtures: tuple[str, ...] | None = Field(
+        None,
+        strict=False,
+        description="A command of the image that fills a new database (never in production).",
+    )
+    connections: int = Field(
+        20, ge=2, le=1000, description="How many connections one environment may hold."
+    )
+
+    @model_validator(mode="after")
+    def _variables_use_known_words(self) -> Self:
+        for name, template in self.variables.items():
+            try:
+                template.format(user="", password="", host="", port="", name="")
+            except (KeyError, IndexError, ValueError):
+                raise ValueError(
+                    f"`{name}` may use {{user}}, {{password}}, {{host}}, {{port}} and {{name}}, "
+                    f"found `{template}`"
+                ) from None
+        return self
+
+
+class EnvironmentKind(Model):
+    """One kind of environment: which refs it is for, where it is reached, how it is treated."""
+
+    branch: RefPattern | None = Field(None, description="A branch, or a pattern with one `*`.")
+    tag: RefPattern | None = Field(None, description="A git tag, or a pattern with one `*`.")
+    host: HostTemplate = Field(
+        description="Its host name; `{slug}` is the environment's slug.",
+        examples=["notes.example.com"],
+    )
+    tier: Tier = Field("development", description="How much it is protected.")
+    expires: Duration | None = Field(None, description="How long it stays without a deploy.")
+    limit: int | None = Field(None, ge=1, le=500, description="How many of this kind there may be.")
+
+    @property
+    def pattern(self) -> str:
+        """The branch or tag pattern."""
+        return self.branch or self.tag or ""
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether many refs can be of this kind."""
+        return "*" in self.pattern
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.branch is None) == (self.tag is None):
+            raise ValueError("expected either `branch` or `tag`")
+        if self.is_pattern and "{slug}" not in self.host:
+            raise ValueError(
+                f"every ref that matches `{self.pattern}` would have the host `{self.host}`; "
+                "put {slug} into it"
+            )
+        return self
+
+
+class Waiver(Model):
+    """One finding of the guard that this project accepts, with the reason."""
+
+    rule: str = Field(description="The rule's id.", examples=["bind-mount"])
+    value: str = Field(description="The value that is accepted, exactly.", examples=["./uploads"])
+    reason: str = Field(min_length=8, description="Why it is right here.", examples=["…"])
+
+
+class Project(Model):
+    """A project: what is built, how it is tested, and which environments it has."""
+
+    project: Name = Field(description="The project's name on the server.", examples=["notes"])
+    registry: str | None = Field(
+        None,
+        description="The repository for its images. Without it `$CI_REGISTRY_IMAGE`, else the "
+        "server's own registry.",
+    )
+    build: Build = Field(Build(), description="How images are built.")
+    compose: ComposeFiles = Field(ComposeFiles(), description="The compose files and their layers.")
+    lint: tuple[str, ...] = Field(
+        (), strict=False, description="Commands that are run on the machine itself."
+    )
+    test: Test | None = Field(None, description="How an image is tested; without it, not at all.")
+    web: Web = Field(Web(), description="The service that faces outwards.")
+    migrate: Migrate | None = Field(None, description="The migration service, if there is one.")
+    database: Database | None = Field(None, description="The database, if the project has one.")
+    secrets: Mapping[str, Literal["generate", "required"]] = Field(
+        {},
+        description="Variables that hold secrets: made by junov for each environment, or required "
+        "from the shell or the CI job that deploys.",
+    )
+    stable: str | None = Field(None, description="The branch whose image is also tagged `latest`.")
+    environments: Mapping[Name, EnvironmentKind] = Field(
+        min_length=1, description="The kinds of environments, by name.", examples=["{…}"]
+    )
+    allow: tuple[Waiver, ...] = Field(
+        (), strict=False, description="Findings of the guard that this project accepts."
+    )
+
+
+@dataclass(frozen=True)
+class ProjectFolder:
+    """A project and the folder that it was read from.
+
+    Args:
+        root: the folder that holds `junov.yaml`.
+        config: the validated file.
+        file: the file with its positions, for messages about it.
+    """
+
+    root: Path
+    config: Project
+    file: YamlFile
+
+
+def find_project(start: Path) -> Path:
+    """The nearest folder with a `junov.yaml`, from `start` upwards.
+
+    Raises:
+        NotFoundError: there is none up to the root.
+    """
+    for folder in (start, *start.resolve().parents):
+        if (folder / FILE_NAME).is_file():
+            return folder
+    raise NotFoundError(
+        f"there is no {FILE_NAME} in {start} or above it",
+        remedy="go to your project's folder, or make the file with: junov init",
+    )
+
+
+def read_project(root: Path) -> ProjectFolder:
+    """Read and validate the `junov.yaml` of a folder.
+
+    Raises:
+        NotFoundError: there is none.
+        ConfigError: everything that is wrong with it, each with its place and remedy.
+    """
+    path = root / FILE_NAME
+    file = read_yaml(path, shown=_shown(path))
+    project, problems = validate(Project, file)
+    problems += _collisions(file)
+    if problems or project is None:
+        raise ConfigError(in_file_order(problems))
+    return ProjectFolder(root, project, file)
+
+
+def _shown(path: Path) -> Path:
+    try:
+        return path.resolve().relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
+
+
+def _collisions(file: YamlFile) -> Iterator[Problem] | list[Problem]:
+    """Environments that could claim one ref or one host, among those that are valid by themselves."""
+    data: Any = file.data
+    raw = data.get("environments") if isinstance(data, Mapping) else None
+    kinds: dict[str, EnvironmentKind] = {}
+    for name, value in raw.items() if isinstance(raw, Mapping) else ():
+        try:
+            kinds[str(name)] = EnvironmentKind.model_validate(value)
+        except ValidationError:
+            continue
+    return [
+        Problem(
+            f"`{later}` and `{earlier}` can both claim {what}",
+            file.place(("environments", later, key)),
+            f"make the two differ; `{earlier}` stands on line "
+            f"{file.place(('environments', earlier, key)).line}",
+        )
+        for earlier, later, key, what in kinds_that_collide(kinds)
+    ]
+
+
+def repository(project: Project, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The image repository that the project or GitLab names; None where the server's is meant."""
+    return project.registry or environ.get("CI_REGISTRY_IMAGE") or None

@@ -1,0 +1,200 @@
+"""A YAML file with the position of everything in it.
+
+ruamel's node tree knows where each key and value stands; the plain data knows what they are. Both
+are kept, so that whoever finds something wrong with a value can say where it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from junov.errors import ConfigError, NotFoundError, Place, Problem
+
+Loc = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class YamlFile:
+    """The contents of one YAML file and their positions.
+
+    Args:
+        path: the file, as messages should name it.
+        data: plain dicts, lists and scalars; None for an empty file.
+        root: the node tree behind `data`.
+    """
+
+    path: Path
+    data: Any
+    root: Node | None = field(repr=False)
+
+    def place(self, loc: Sequence[str | int], *, key: bool = False) -> Place:
+        """Where the value at `loc` stands.
+
+        Args:
+            loc: keys and indexes from the top.
+            key: give the position of the last key instead of its value's.
+
+        Returns:
+            The position of the deepest part of `loc` that the file has.
+        """
+        node, mark = self.root, self.root.start_mark if self.root else None
+        for step in loc:
+            found = _child(node, step)
+            if found is None:
+                break
+            key_node, node = found
+            mark = (key_node if key or _is_block(node) else node).start_mark
+        if mark is None:
+            return Place(self.path)
+        return Place(self.path, mark.line + 1, mark.column + 1)
+
+    def depth(self, loc: Sequence[str | int]) -> int:
+        """How many steps of `loc` the file has, counted from the top."""
+        node, steps = self.root, 0
+        for step in loc:
+            found = _child(node, step)
+            if found is None:
+                break
+            node, steps = found[1], steps + 1
+        return steps
+
+    def written(self, loc: Sequence[str | int]) -> str | None:
+        """The scalar at `loc` as it was typed, before YAML gave it a type."""
+        node = self.root
+        for step in loc:
+            found = _child(node, step)
+            if found is None:
+                return None
+            node = found[1]
+        return node.value if isinstance(node, ScalarNode) else None
+
+    def scalars(self) -> Iterator[tuple[str, Place]]:
+        """Every scalar value of the file with its position; aliases once."""
+        seen: set[int] = set()
+        stack: list[Node | None] = [self.root]
+        while stack:
+            node = stack.pop()
+            if node is None or id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, ScalarNode):
+                mark = node.start_mark
+                yield node.value, Place(self.path, mark.line + 1, mark.column + 1)
+            elif isinstance(node, MappingNode):
+                stack.extend(value for _, value in reversed(node.value))
+            elif isinstance(node, SequenceNode):
+                stack.extend(reversed(node.value))
+
+
+def read_yaml(path: Path, *, shown: Path | None = None) -> YamlFile:
+    """Read a YAML file.
+
+    Args:
+        path: the file to read.
+        shown: how messages name it; `path` itself without.
+
+    Raises:
+        NotFoundError: there is no such file.
+        ConfigError: the syntax is wrong, or keys stand twice.
+    """
+    shown = shown or path
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no {shown}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(f"cannot be read: {error}", Place(shown))]) from None
+    return parse_yaml(text, shown)
+
+
+def parse_yaml(text: str, path: Path) -> YamlFile:
+    """Read YAML from a text; the file's name is for messages. Raises as `read_yaml`."""
+    try:
+        root = YAML(pure=True).compose(text)
+        loader = YAML(typ="safe", pure=True)
+        loader.allow_duplicate_keys = True  # reported below, all of them and with both places
+        data = loader.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(
+            [Problem(f"this is not valid YAML: {what}", place, _syntax_remedy(what))]
+        ) from None
+    except (YAMLError, ValueError) as error:
+        raise ConfigError([Problem(f"this is not valid YAML: {error}", Place(path))]) from None
+    duplicates = list(_duplicates(root, path))
+    if duplicates:
+        raise ConfigError(duplicates)
+    return YamlFile(path, data, root)
+
+
+def _syntax_remedy(what: str) -> str:
+    if "found character '\\t'" in what or "\\t" in what:
+        return "indent with spaces, not tabs"
+    if "mapping values are not allowed" in what:
+        return "check the indentation, and quote values that contain a colon followed by a space"
+    if "found unknown escape" in what:
+        return "use single quotes for text with backslashes"
+    return "check the indentation, quotes and brackets just before this place"
+
+
+def _duplicates(root: Node | None, path: Path) -> Iterator[Problem]:
+    seen: set[int] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                if isinstance(key, ScalarNode) and key.value != "<<":
+                    line = key.start_mark.line + 1
+                    if key.value in first:
+                        yield Problem(
+                            f"the key `{key.value}` stands twice, first on line {first[key.value]}",
+                            Place(path, line, key.start_mark.column + 1),
+                            "keep one of the two",
+                        )
+                    first.setdefault(key.value, line)
+                stack.append(value)
+        elif isinstance(node, SequenceNode):
+            stack.extend(node.value)
+
+
+def _child(node: Node | None, step: str | int) -> tuple[Node, Node] | None:
+    """The (key, value) nodes at `step`, through merge keys; a list's item is its own key."""
+    if isinstance(node, MappingNode):
+        merged: list[Node] = []
+        for key, value in node.value:
+            if isinstance(key, ScalarNode):
+                if key.value == str(step):
+                    return key, value
+                if key.value == "<<":
+                    merged.extend(value.value if isinstance(value, SequenceNode) else [value])
+        for source in merged:
+            found = _child(source, step)
+            if found:
+                return found
+    elif isinstance(node, SequenceNode):
+        if isinstance(step, int) and 0 <= step < len(node.value):
+            return node.value[step], node.value[step]
+        if isinstance(step, str):  # `environment: [KEY=value]`, the list form of a mapping
+            for item in node.value:
+                if isinstance(item, ScalarNode) and item.value.partition("=")[0] == step:
+                    return item, item
+    return None
+
+
+def _is_block(node: Node) -> bool:
+    """A block collection starts at its first item, one line below the key a reader looks for."""
+    return isinstance(node, MappingNode | SequenceNode) and not node.flow_style
