@@ -12,9 +12,7 @@ if not context.config.attributes.get("keep_logging"):
     logs.configure(settings)
 
 if context.is_offline_mode():
-    context.configure(
-        url=settings.database_url, target_metadata=Base.metadata, literal_binds=True
-    )
+    context.configure(url=settings.database_url, target_metadata=Base.metadata, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
 else:

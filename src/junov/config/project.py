@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -238,8 +238,8 @@ def _shown(path: Path) -> Path:
         return path
 
 
-def _collisions(file: YamlFile) -> Iterator[Problem] | list[Problem]:
-    """Environments that could claim one ref or one host, among those that are valid by themselves."""
+def _collisions(file: YamlFile) -> list[Problem]:
+    """Environments that could claim one thing, among those that are valid by themselves."""
     data: Any = file.data
     raw = data.get("environments") if isinstance(data, Mapping) else None
     kinds: dict[str, EnvironmentKind] = {}

@@ -15,9 +15,7 @@ class Note(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now()
-    )
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     # Nullable on purpose: while a release is switched, the old one still writes without it.
     preview: Mapped[str | None] = mapped_column(Text)
     # Filled by the worker.

@@ -8,9 +8,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 # Postgres cannot store a NUL character, so it is refused here and not there.
 NoteText = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$"
-    ),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=r"^[^\x00]*$"),
 ]
 
 

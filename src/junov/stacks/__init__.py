@@ -1,0 +1,1 @@
+"""From layered compose files to the stack of one environment and one image. Pure."""
