@@ -39,9 +39,9 @@ def test_a_worker_told_to_stop_does_nothing_more(sessions: sessionmaker[Session]
 
 
 def test_sigterm_stops_it_at_once(sessions: sessionmaker[Session]) -> None:
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-m", "notes.worker"],
-        env=os.environ | {"WORKER_INTERVAL": "3600"},
+        env=os.environ | {"WORKER_INTERVAL": "3600", "PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -35,7 +35,7 @@ def patterns_overlap(one: str, other: str) -> bool:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether `text` is of the form of `pattern`, whose one `*` stands for one character or more."""
+    """Whether `text` is of the form of `pattern`, where `*` is one character or more."""
     return matched_part(pattern, text) is not None
 
 

@@ -193,11 +193,21 @@ class ProjectFolder:
         root: the folder that holds `junov.yaml`.
         config: the validated file.
         file: the file with its positions, for messages about it.
+        named: how messages name the folder. It may be another one than `root`, which may be an
+            export of a commit that nobody can open.
     """
 
     root: Path
     config: Project
     file: YamlFile
+    named: Path
+
+    def shown(self, path: Path) -> Path:
+        """A file of the project as messages name it."""
+        try:
+            return self.named / path.resolve().relative_to(self.root.resolve())
+        except ValueError:
+            return path
 
 
 def find_project(start: Path) -> Path:
@@ -215,23 +225,28 @@ def find_project(start: Path) -> Path:
     )
 
 
-def read_project(root: Path) -> ProjectFolder:
+def read_project(root: Path, *, named: Path | None = None) -> ProjectFolder:
     """Read and validate the `junov.yaml` of a folder.
+
+    Args:
+        root: the folder.
+        named: how messages name it; by its way from the current folder without.
 
     Raises:
         NotFoundError: there is none.
         ConfigError: everything that is wrong with it, each with its place and remedy.
     """
-    path = root / FILE_NAME
-    file = read_yaml(path, shown=_shown(path))
+    named = named if named is not None else nearby(root)
+    file = read_yaml(root / FILE_NAME, shown=named / FILE_NAME)
     project, problems = validate(Project, file)
     problems += _collisions(file)
     if problems or project is None:
         raise ConfigError(in_file_order(problems))
-    return ProjectFolder(root, project, file)
+    return ProjectFolder(root, project, file, named)
 
 
-def _shown(path: Path) -> Path:
+def nearby(path: Path) -> Path:
+    """A path as a person in the current folder would write it."""
     try:
         return path.resolve().relative_to(Path.cwd())
     except (ValueError, OSError):

@@ -1,0 +1,49 @@
+# Everything begins here: `make demo` and `make test` need nothing before them.
+# As root on a bare Debian they install what is missing; where Docker is, they need no root.
+
+PYTHON := .venv/bin/python
+UV := .tools/uv/bin/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup engine lock check unit test demo demo-down bench clean
+
+help: ## List what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: ## Make .venv from the lock file
+	@scripts/setup
+
+engine: setup ## Find the Docker engine; start or install it if need be
+	@$(PYTHON) -m junov.server.machine
+
+lock: setup ## Write requirements/dev.lock anew from pyproject.toml
+	@$(UV) pip compile pyproject.toml --quiet --extra compose --group dev --universal \
+		--python-version 3.11 --generate-hashes --no-header -o requirements/dev.lock
+	@echo "lock: requirements/dev.lock is written"
+
+check: setup ## Lint, format, types, and the floors that imports keep to
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+unit: setup ## Test everything that needs no engine
+	.venv/bin/pytest -m "not engine"
+
+test: engine ## Test everything, with real containers
+	.venv/bin/pytest
+
+demo: engine ## A server, a project and its branches, live on this machine
+	@$(PYTHON) scripts/demo.py up
+
+demo-down: setup ## Remove every trace of the demo
+	@$(PYTHON) scripts/demo.py down
+
+bench: engine ## Measure
+	@$(PYTHON) -m bench
+
+clean: ## Remove what setup, checks and tests left behind
+	@rm -rf .venv .tools .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache build dist
+	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "clean: done"

@@ -1,0 +1,1 @@
+"""The command line: words, tables and exit codes. It decides nothing."""

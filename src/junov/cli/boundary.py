@@ -1,0 +1,127 @@
+"""The one place where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from junov.errors import JunovError
+
+OK, MENDABLE, USAGE, BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised so that every `finally` on the way out is run."""
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Run a command and turn whatever it raises into a message and an exit code.
+
+    Returns:
+        0 done, 1 for what the user can mend, 2 for wrong usage, 3 for a bug of junov, 130 for
+        Ctrl-C, 143 for SIGTERM; or the code that the command itself asked for.
+    """
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        outcome = command()
+    except JunovError as error:
+        show(error)
+        return MENDABLE
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return USAGE
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except click.ClickException as error:
+        error.show()
+        return MENDABLE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except _Terminated:
+        click.echo("terminated", err=True)
+        return TERMINATED
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except BrokenPipeError:
+        # The reader, `head` for instance, has seen enough. Nothing more can be written, not even
+        # by Python's own flush at exit.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        return OK
+    except Exception:  # noqa: BLE001 - this is the boundary
+        return _bug()
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return outcome if isinstance(outcome, int) else OK
+
+
+def show(error: JunovError) -> None:
+    """Say on stderr what is wrong, where, and what to do; as JSON where the command prints JSON."""
+    if _wants_json():
+        click.echo(json.dumps({"error": as_json(error)}, ensure_ascii=False), err=True)
+        return
+    for problem in error.problems:
+        place = f"{problem.place}: " if problem.place else ""
+        click.secho(f"error: {place}{problem.message}", fg="red", err=True)
+        if problem.remedy:
+            click.echo(f"  → {problem.remedy}", err=True)
+    if error.detail:
+        click.echo("\n".join(f"  | {line}" for line in error.detail.splitlines()), err=True)
+
+
+def as_json(error: JunovError) -> dict[str, Any]:
+    """An error as machines read it."""
+    return {
+        "message": error.message,
+        "detail": error.detail,
+        "problems": [
+            {
+                "message": problem.message,
+                "file": str(problem.place.file) if problem.place else None,
+                "line": problem.place.line if problem.place else None,
+                "column": problem.place.column if problem.place else None,
+                "remedy": problem.remedy,
+            }
+            for problem in error.problems
+        ],
+    }
+
+
+def _wants_json() -> bool:
+    context = click.get_current_context(silent=True)
+    return bool(context and context.params.get("as_json")) or "--json" in sys.argv
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise _Terminated
+
+
+def _bug() -> int:
+    report = traceback.format_exc()
+    said = f"junov {_version()} on Python {sys.version.split()[0]}, {datetime.now(UTC):%F %T} UTC\n"
+    said += f"arguments: {sys.argv[1:]}\n\n{report}"
+    descriptor, name = tempfile.mkstemp(prefix="junov-bug-", suffix=".log")
+    os.close(descriptor)
+    Path(name).write_text(said, encoding="utf-8")
+    click.secho(f"this is a bug of junov: {report.strip().splitlines()[-1]}", fg="red", err=True)
+    click.echo(f"  → please report it with the contents of {Path(name)}", err=True)
+    return BUG
+
+
+def _version() -> str:
+    from junov import __version__
+
+    return __version__

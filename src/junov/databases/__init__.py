@@ -1,0 +1,23 @@
+"""The one Postgres that all environments share: a database and a role for each of them.
+
+Nothing else in junov speaks to Postgres. The driver is imported when the first session is opened,
+not when this package is.
+"""
+
+from junov.databases.hba import hba
+from junov.databases.postgres import Address, Connections, DatabaseInfo, Dropped, Ensured, Postgres
+from junov.databases.stamp import Stamp, StampMismatchError
+from junov.databases.variables import url_values
+
+__all__ = [
+    "Address",
+    "Connections",
+    "DatabaseInfo",
+    "Dropped",
+    "Ensured",
+    "Postgres",
+    "Stamp",
+    "StampMismatchError",
+    "hba",
+    "url_values",
+]

@@ -1,0 +1,301 @@
+"""The statements that make and remove one environment's database and role.
+
+Each function gets an open session with the administrative database. A run may be killed between
+any two statements: what is there is looked at first, and every step is made so that doing it again
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from junov.databases.stamp import Stamp, StampMismatchError, read_stamp
+from junov.errors import NotFoundError
+from junov.secret import Secret
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+    from psycopg.sql import SQL, Composed
+
+Open = Callable[[str], AbstractContextManager["Connection[Any]"]]
+"""Opens a session with the database of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `make` is asked for.
+
+    Args:
+        database: the database's name.
+        role: the role's name, which owns it.
+        password: the role's password.
+        connections: how many connections the role may hold at once.
+        stamp: whose they are.
+    """
+
+    database: str
+    role: str
+    password: Secret
+    connections: int
+    stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    name: str
+    comment: str | None
+    owner: str | None
+    half_dropped: bool
+
+    @property
+    def stamp(self) -> Stamp | None:
+        return read_stamp(self.comment)
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    comment: str | None
+
+    @property
+    def stamp(self) -> Stamp | None:
+        return read_stamp(self.comment)
+
+
+def lock(admin: Connection[Any], database: str) -> None:
+    """Keep other runs off this database until the session ends, however it ends.
+
+    Advisory locks count within one database only, so every run takes them in the same one.
+    """
+    key = f"junov database {database}"
+    admin.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (key,))
+
+
+def make(admin: Connection[Any], open_database: Open, wanted: Wanted) -> tuple[bool, bool, Stamp]:
+    """Make database and role, or bring those that are there to what is wanted.
+
+    Returns:
+        Whether the database was made, whether the role was, and the stamp on the database.
+
+    Raises:
+        StampMismatchError: one of the two is somebody else's; nothing was changed.
+    """
+    role, database = _find_role(admin, wanted.role), _find_database(admin, wanted.database)
+    _refuse_foreign_role(wanted.role, role, wanted.stamp)
+    if database:
+        owner = wanted.role if role else None
+        _refuse_foreign_database(database, owner, wanted.stamp, half_made=wanted.database)
+
+    _set_role(admin, wanted, exists=role is not None)
+    if database and database.half_dropped:
+        # Its DROP was cut short: Postgres admits nobody, and its files are partly gone.
+        _run(admin, "DROP DATABASE {} WITH (FORCE)", database.name)
+        database = None
+    if database is None:
+        # template0 rather than template1: what somebody has put into template1 does not leak into
+        # environments, nobody can be connected to it (which would fail the copy), and only it lets
+        # the encoding be chosen. Nobody but the superuser is let in until the rest is done.
+        _run(
+            admin,
+            "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' CONNECTION LIMIT 0",
+            wanted.database,
+            wanted.role,
+        )
+    stamp = database.stamp if database else None
+    if stamp is None:
+        stamp = wanted.stamp
+        write_stamp(admin, wanted.database, stamp)
+    if database and database.owner != wanted.role:
+        _run(admin, "ALTER DATABASE {} OWNER TO {}", wanted.database, wanted.role)
+    _run(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", wanted.database)
+    _run(admin, "GRANT CONNECT, TEMPORARY ON DATABASE {} TO {}", wanted.database, wanted.role)
+    _own_public_schema(open_database, wanted)
+    _run(admin, "ALTER DATABASE {} CONNECTION LIMIT -1", wanted.database)
+    return database is None, role is None, stamp
+
+
+def remove(
+    admin: Connection[Any], open_database: Open, name: str, role_name: str, expected: Stamp
+) -> tuple[tuple[str, ...], bool]:
+    """Remove the database, whatever else the role owns, and the role.
+
+    Returns:
+        The databases that were removed, and whether the role was.
+
+    Raises:
+        StampMismatchError: one of them is somebody else's; nothing was changed.
+    """
+    role = _find_role(admin, role_name)
+    _refuse_foreign_role(role_name, role, expected)
+    theirs = _databases_of(admin, name, role_name)
+    for database in theirs:
+        _refuse_foreign_database(database, role_name if role else None, expected, half_made=name)
+
+    for database in theirs:
+        _run(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)
+    if role:
+        _drop_role(admin, open_database, role_name)
+    return tuple(database.name for database in theirs), role is not None
+
+
+def secure(admin: Connection[Any]) -> None:
+    """Close the databases that every Postgres has to all but its superuser."""
+    for database in ("postgres", "template1"):
+        _run(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
+
+
+def find_stamp(admin: Connection[Any], database: str) -> Stamp | None:
+    """The stamp on a database; None where it has none, or isn't there."""
+    found = _find_database(admin, database)
+    return found.stamp if found else None
+
+
+def fill(admin: Connection[Any], database: str) -> Stamp:
+    """Note on the stamp that the fixtures have been loaded.
+
+    Raises:
+        NotFoundError: there is no such database, or it has no stamp.
+    """
+    stamp = find_stamp(admin, database)
+    if stamp is None:
+        raise NotFoundError(
+            f"there is no database {database} with a stamp of junov's",
+            remedy="a deploy of its environment makes it",
+        )
+    if not stamp.filled:
+        stamp = stamp.as_filled()
+        write_stamp(admin, database, stamp)
+    return stamp
+
+
+def write_stamp(admin: Connection[Any], database: str, stamp: Stamp) -> None:
+    """Put a stamp on a database, in the place of any other COMMENT."""
+    from psycopg import sql
+
+    statement = sql.SQL("COMMENT ON DATABASE {} IS {}")
+    admin.execute(statement.format(sql.Identifier(database), sql.Literal(stamp.to_comment())))
+
+
+def _refuse_foreign_role(name: str, role: _Role | None, expected: Stamp) -> None:
+    if role and not expected.matches(role.stamp):
+        raise StampMismatchError(f"the role {name}", expected=expected, found=role.stamp)
+
+
+def _refuse_foreign_database(
+    database: _Database, role: str | None, expected: Stamp, *, half_made: str
+) -> None:
+    """Refuse a database with another stamp, or with none.
+
+    Args:
+        role: the role, once its stamp has been found right; None where there is none.
+        half_made: the one database that may lack its stamp if that role owns it: a run made it
+            and was killed before it came to the stamp.
+    """
+    if expected.matches(database.stamp):
+        return
+    cut_short = database.comment is None and role is not None and database.owner == role
+    if not (cut_short and database.name == half_made):
+        raise StampMismatchError(
+            f"the database {database.name}", expected=expected, found=database.stamp
+        )
+
+
+def _set_role(admin: Connection[Any], wanted: Wanted, *, exists: bool) -> None:
+    from psycopg import sql
+
+    # Only the hash leaves this process, so the password is in no statement and no server's log.
+    hashed = admin.pgconn.encrypt_password(
+        wanted.password.reveal().encode(), wanted.role.encode(), b"scram-sha-256"
+    ).decode()
+    role = sql.Identifier(wanted.role)
+    with admin.transaction():
+        admin.execute(
+            sql.SQL(
+                "{} ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION "
+                "NOBYPASSRLS CONNECTION LIMIT {} PASSWORD {}"
+            ).format(
+                sql.SQL("ALTER" if exists else "CREATE"),
+                role,
+                sql.Literal(wanted.connections),
+                sql.Literal(hashed),
+            )
+        )
+        if not exists:
+            comment = sql.Literal(wanted.stamp.to_comment())
+            admin.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, comment))
+
+
+def _own_public_schema(open_database: Open, wanted: Wanted) -> None:
+    """Let the role create in `public`.
+
+    Since Postgres 15 the schema belongs to `pg_database_owner`, whose rights a NOINHERIT role does
+    not have by itself. A project may also have dropped the schema; then that is as it wants it.
+    """
+    with open_database(wanted.database) as inside:
+        row = inside.execute(
+            "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'public'"
+        ).fetchone()
+        if row and row[0] != wanted.role:
+            _run(inside, "ALTER SCHEMA public OWNER TO {}", wanted.role)
+
+
+def _drop_role(admin: Connection[Any], open_database: Open, role: str) -> None:
+    from psycopg import errors
+
+    try:
+        _run(admin, "DROP ROLE IF EXISTS {}", role)
+    except errors.DependentObjectsStillExist:
+        # A person has given it rights, or things, in databases that are not its own. The things
+        # stay, as the superuser's; the rights go.
+        rows = admin.execute(
+            "SELECT DISTINCT datname FROM pg_shdepend JOIN pg_database ON pg_database.oid = dbid "
+            "WHERE refclassid = 'pg_authid'::regclass AND refobjid = (SELECT oid FROM pg_roles "
+            "WHERE rolname = %s) AND datallowconn",
+            (role,),
+        ).fetchall()
+        for name in {admin.info.dbname, *(row[0] for row in rows)}:
+            with open_database(name) as inside:
+                _run(inside, "REASSIGN OWNED BY {} TO CURRENT_USER", role)
+                _run(inside, "DROP OWNED BY {}", role)
+        _run(admin, "DROP ROLE IF EXISTS {}", role)
+
+
+_DATABASE = (
+    "SELECT datname, shobj_description(oid, 'pg_database'), pg_get_userbyid(datdba), "
+    "datconnlimit = -2 FROM pg_database "
+)
+
+
+def _find_database(admin: Connection[Any], name: str) -> _Database | None:
+    row = admin.execute(_DATABASE + "WHERE datname = %s", (name,)).fetchone()
+    return _Database(*row) if row else None
+
+
+def _databases_of(admin: Connection[Any], name: str, role: str) -> list[_Database]:
+    """The database itself, and those that its role owns: older ones, kept aside by a rename."""
+    rows = admin.execute(
+        _DATABASE + "WHERE datname = %s OR pg_get_userbyid(datdba) = %s ORDER BY datname",
+        (name, role),
+    ).fetchall()
+    return [_Database(*row) for row in rows]
+
+
+def _find_role(admin: Connection[Any], name: str) -> _Role | None:
+    row = admin.execute(
+        "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s", (name,)
+    ).fetchone()
+    return _Role(*row) if row else None
+
+
+def _run(connection: Connection[Any], statement: str, *names: str) -> None:
+    """Execute a statement of this file's own, with names put in as quoted identifiers."""
+    connection.execute(_named(statement, names))
+
+
+def _named(statement: str, names: tuple[str, ...]) -> Composed:
+    from psycopg import sql
+
+    template: SQL = sql.SQL(statement)
+    return template.format(*map(sql.Identifier, names))

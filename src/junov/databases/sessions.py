@@ -1,0 +1,108 @@
+"""Sessions with Postgres, and its failures as errors that a user can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from junov.errors import LockedError, UnavailableError
+from junov.secret import Secret
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+CONNECT_TIMEOUT = 5  # seconds
+LOCK_TIMEOUT = 60  # seconds; CREATE DATABASE of a neighbour takes well under one
+_REMEDY = "see what is wrong with: junov server doctor; start it with: junov server up"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server's Postgres is reached, and as whom.
+
+    Args:
+        host: a name or an address that this machine reaches.
+        port: its TCP port there.
+        user: a superuser.
+        password: its password.
+        database: the database to be connected to while others are made and dropped.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: Secret
+    database: str = "postgres"
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+Connect = Callable[[Address, str], "Connection[Any]"]
+"""Opens an autocommitting connection to a database; tests hand in their own."""
+
+
+def connect(address: Address, database: str) -> Connection[Any]:
+    """Open a connection that commits each statement, as CREATE and DROP DATABASE require."""
+    from psycopg import Connection
+
+    return Connection.connect(
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        password=address.password.reveal(),
+        dbname=database,
+        connect_timeout=CONNECT_TIMEOUT,
+        application_name="junov",
+        # The shell's PG… variables and ~/.pgpass are about somebody else's Postgres.
+        options=f"-c lock_timeout={LOCK_TIMEOUT}s -c client_min_messages=warning",
+        sslmode="disable",
+        gssencmode="disable",
+        passfile="/dev/null",
+        autocommit=True,
+    )
+
+
+@contextmanager
+def session(opener: Connect, address: Address, database: str = "") -> Iterator[Connection[Any]]:
+    """A connection for the time of a `with` block.
+
+    Args:
+        opener: `connect`, or a test's own.
+        address: where Postgres is.
+        database: the database to connect to; by default the address's own.
+
+    Raises:
+        LockedError: another run has held what this one needs for a minute.
+        UnavailableError: Postgres does not answer, refuses the connection or a statement.
+    """
+    from psycopg import Error, OperationalError, errors
+
+    try:
+        connection = opener(address, database or address.database)
+    except OperationalError as error:
+        raise UnavailableError(
+            f"Postgres at {address} cannot be used: {_first_line(error)}", remedy=_REMEDY
+        ) from None
+    try:
+        with connection:
+            yield connection
+    except errors.LockNotAvailable:
+        raise LockedError(
+            f"another run has been making or removing the same database for {LOCK_TIMEOUT} s",
+            remedy="wait for it to end and try again",
+        ) from None
+    except Error as error:
+        raise UnavailableError(
+            f"Postgres at {address} refused: {_first_line(error)}", remedy=_REMEDY
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    from psycopg import Error
+
+    # The server's own sentence, which never repeats the statement that it is about.
+    said = error.diag.message_primary if isinstance(error, Error) else None
+    return said or (str(error).strip().splitlines() or ["no reason given"])[0]

@@ -1,0 +1,111 @@
+"""The stamp on a database: whose it is, written into Postgres itself.
+
+A name can be mistyped and a journal can be lost; what stands in the database's own COMMENT is read
+back before anything is destroyed. The role has the same stamp. The role is made and stamped in one
+transaction, and the database is made with the role as its owner in one statement, so a database
+that a killed run left without a stamp can still be told from one that a person made.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from junov.errors import JunovError
+
+FORMAT = 1
+
+
+class StampMismatchError(JunovError):
+    """A database or role belongs to somebody else, or nobody knows to whom.
+
+    Args:
+        what: the database or role, such as `the database notes_prod`.
+        expected: the stamp that it should bear.
+        found: the stamp that it bears, or None where it has none of junov's.
+        remedy: what to do.
+    """
+
+    def __init__(
+        self, what: str, *, expected: Stamp, found: Stamp | None, remedy: str = ""
+    ) -> None:
+        whose = f"belongs to {found.owner}" if found else "has no stamp of junov's"
+        super().__init__(
+            f"{what} {whose}, expected {expected.owner}; nothing was changed",
+            remedy=remedy
+            or "look at it with psql or pgAdmin; if nobody needs it, rename or drop "
+            "it by hand and run this again",
+        )
+        self.expected = expected
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Whose a database is.
+
+    Every role of this Postgres can read it, as it can read the names of all databases; it holds
+    nothing that is secret.
+
+    Args:
+        server: the server's name.
+        project: the project's name.
+        environment: the environment's name.
+        created_at: when the database was first asked for, in UTC, whole seconds.
+        filled: whether its fixtures have been loaded.
+    """
+
+    server: str
+    project: str
+    environment: str
+    created_at: datetime
+    filled: bool = False
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What is compared: server, project and environment."""
+        return self.server, self.project, self.environment
+
+    @property
+    def owner(self) -> str:
+        """The environment as a sentence names it."""
+        return f"environment {self.environment} of project {self.project} on server {self.server}"
+
+    def matches(self, other: Stamp | None) -> bool:
+        """Whether the other stamp is of the same environment."""
+        return other is not None and self.identity == other.identity
+
+    def as_filled(self) -> Stamp:
+        """The same stamp, for a database whose fixtures have been loaded."""
+        return replace(self, filled=True)
+
+    def to_comment(self) -> str:
+        """The text of the COMMENT: one JSON object."""
+        return json.dumps(
+            {
+                "junov": FORMAT,
+                "server": self.server,
+                "project": self.project,
+                "environment": self.environment,
+                "created_at": self.created_at.astimezone(UTC).isoformat(timespec="seconds"),
+                "filled": self.filled,
+            }
+        )
+
+
+def read_stamp(comment: str | None) -> Stamp | None:
+    """The stamp in a COMMENT, or None where it holds none that this junov can read."""
+    try:
+        data = json.loads(comment or "")
+        if data["junov"] != FORMAT:
+            return None
+        return Stamp(
+            server=str(data["server"]),
+            project=str(data["project"]),
+            environment=str(data["environment"]),
+            created_at=datetime.fromisoformat(data["created_at"]),
+            filled=data["filled"] is True,
+        )
+    except (ValueError, KeyError, TypeError):
+        return None

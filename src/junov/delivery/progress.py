@@ -1,0 +1,99 @@
+"""How a story says what it is doing, while it does it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from junov.errors import JunovError
+
+
+class Progress(Protocol):
+    """Shows steps to whoever waits for them. The command line has one for each kind of output."""
+
+    def started(self, step: str, title: str) -> None:
+        """A step began: its name for machines and its title for people."""
+        ...
+
+    def line(self, step: str, text: str) -> None:
+        """The step, or a program that it runs, says something."""
+        ...
+
+    def done(self, step: str, seconds: float, note: str) -> None:
+        """The step ended well; `note` is what came of it."""
+        ...
+
+    def failed(self, step: str, seconds: float, why: str) -> None:
+        """The step failed; the story ends here."""
+        ...
+
+
+class Recorder(Protocol):
+    """Keeps steps for later (see `journal`)."""
+
+    def step_started(self, step: str) -> None:
+        """Called before the step does anything."""
+        ...
+
+    def step_done(self, step: str, detail: str) -> None:
+        """Called after all that the step did."""
+        ...
+
+    def step_failed(self, step: str, detail: str) -> None:
+        """Called when the step raised."""
+        ...
+
+
+@dataclass
+class Step:
+    """A step that is under way.
+
+    Args:
+        name: its name.
+        say: takes a line of output.
+        note: what came of it, set by the story for the step's last line.
+    """
+
+    name: str
+    say: Callable[[str], None]
+    note: str = field(default="")
+
+
+class Steps:
+    """Runs the steps of one story: shows each, times it and, where asked to, records it.
+
+    Args:
+        progress: where steps are shown.
+        recorder: where steps are kept, if anywhere.
+    """
+
+    def __init__(self, progress: Progress, recorder: Recorder | None = None) -> None:
+        self._progress = progress
+        self._recorder = recorder
+
+    def recorded_by(self, recorder: Recorder) -> Steps:
+        """The same progress, with a recorder."""
+        return Steps(self._progress, recorder)
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Iterator[Step]:
+        """One step: what happens inside the `with` is shown and recorded under this name."""
+        self._progress.started(name, title)
+        if self._recorder:
+            self._recorder.step_started(name)
+        step = Step(name, lambda text: self._progress.line(name, text))
+        began = time.monotonic()
+        try:
+            yield step
+        except BaseException as error:
+            why = error.message if isinstance(error, JunovError) else type(error).__name__
+            self._progress.failed(name, time.monotonic() - began, why)
+            if self._recorder:
+                self._recorder.step_failed(name, why)
+            raise
+        self._progress.done(name, time.monotonic() - began, step.note)
+        if self._recorder:
+            self._recorder.step_done(name, step.note)

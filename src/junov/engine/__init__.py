@@ -1,0 +1,1 @@
+"""The container engine: Docker, its Compose and its builder. Nothing else knows them."""

@@ -1,0 +1,332 @@
+"""What runs, read from the engine itself: containers, networks and volumes, by their labels."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from junov.errors import CommandError, UnavailableError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network of the engine.
+
+    Args:
+        name: its name.
+        subnets: its ranges in CIDR notation.
+        gateway: the engine's own address in it; empty where it has none.
+        labels: its labels.
+    """
+
+    name: str
+    subnets: tuple[str, ...]
+    gateway: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of the engine.
+
+    Args:
+        id: the engine's id.
+        name: its name.
+        image: the image reference it was made from.
+        state: created, running, restarting, exited, paused, dead.
+        health: healthy, unhealthy, starting; empty without a healthcheck.
+        labels: its labels.
+        addresses: its IPv4 address in each network.
+        ports: published ports: container port → host port.
+    """
+
+    id: str
+    name: str
+    image: str
+    state: str
+    health: str
+    labels: Mapping[str, str]
+    addresses: Mapping[str, str]
+    ports: Mapping[int, int]
+
+    @property
+    def service(self) -> str:
+        """The compose service that it is of."""
+        return self.labels.get("com.docker.compose.service", "")
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self.state == "running"
+
+
+class Engine:
+    """The engine's API, for reading, and for what Compose has no command for.
+
+    Raises:
+        UnavailableError: by every method, where the engine does not answer.
+    """
+
+    def __init__(self) -> None:
+        self._client: APIClient | None = None
+
+    @property
+    def _api(self) -> APIClient:
+        if self._client is None:
+            import docker  # 100 ms: only commands that talk to the engine pay for it
+            from docker.errors import DockerException
+
+            try:
+                self._client = docker.from_env(timeout=TIMEOUT_SECONDS).api
+                self._client.ping()
+            except (DockerException, OSError) as error:
+                self._client = None
+                raise UnavailableError(
+                    "the Docker Engine does not answer",
+                    remedy="start or install it with: junov server engine --install",
+                    detail=str(error),
+                ) from None
+        return self._client
+
+    def version(self) -> str:
+        """The engine's version."""
+        with _translated("read the engine's version"):
+            return str(self._api.version()["Version"])
+
+    def containers(self, labels: Mapping[str, str], *, all_states: bool = True) -> list[Container]:
+        """The containers that carry all of these labels, by name."""
+        with _translated("list containers"):
+            found = self._api.containers(
+                all=all_states, filters={"label": [_label(*pair) for pair in labels.items()]}
+            )
+        return sorted((_listed(raw) for raw in found), key=lambda container: container.name)
+
+    def container(self, name: str) -> Container | None:
+        """A container by its name or id."""
+        from docker.errors import NotFound
+
+        try:
+            with _translated("inspect a container"):
+                return _inspected(self._api.inspect_container(name))
+        except NotFound:
+            return None
+
+    def exit_code(self, container_id: str) -> int:
+        """The exit code of a container that has ended."""
+        with _translated("inspect a container"):
+            return int(self._api.inspect_container(container_id)["State"]["ExitCode"])
+
+    def last_log_lines(self, container_id: str, count: int = 20) -> str:
+        """The last lines that a container printed."""
+        from docker.errors import NotFound
+
+        try:
+            with _translated("read a container's log"):
+                raw: bytes = self._api.logs(container_id, tail=count)
+        except NotFound:
+            return ""
+        return raw.decode("utf-8", "replace").strip()
+
+    def remove_container(self, container_id: str) -> None:
+        """Remove a container, running or not, with its anonymous volumes."""
+        from docker.errors import NotFound
+
+        with contextlib.suppress(NotFound), _translated("remove a container"):
+            self._api.remove_container(container_id, force=True, v=True)
+
+    def networks(self, labels: Mapping[str, str] | None = None) -> list[Network]:
+        """The networks that carry all of these labels; every network without."""
+        filters = {"label": [_label(*pair) for pair in (labels or {}).items()]}
+        with _translated("list networks"):
+            return [_network(raw) for raw in self._api.networks(filters=filters)]
+
+    def network(self, name: str) -> Network | None:
+        """A network by its exact name."""
+        return next((net for net in self.networks() if net.name == name), None)
+
+    def create_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
+        """Make a bridge network with this one subnet."""
+        from docker.types import IPAMConfig, IPAMPool
+
+        with _translated(f"create the network {name}"):
+            self._api.create_network(
+                name,
+                driver="bridge",
+                ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]),
+                labels=dict(labels),
+                check_duplicate=True,
+            )
+
+    def remove_network(self, name: str) -> bool:
+        """Remove a network; containers that are still in it are disconnected first.
+
+        Returns:
+            Whether it was there.
+        """
+        from docker.errors import NotFound
+
+        try:
+            with _translated(f"remove the network {name}"):
+                for container_id in self._api.inspect_network(name).get("Containers") or {}:
+                    with contextlib.suppress(NotFound):
+                        self._api.disconnect_container_from_network(container_id, name, force=True)
+                self._api.remove_network(name)
+        except NotFound:
+            return False
+        return True
+
+    def connect(self, network: str, container: Container, aliases: Sequence[str] = ()) -> bool:
+        """Connect a container into a network.
+
+        Returns:
+            False where it already was in it.
+        """
+        if network in container.addresses:
+            return False
+        with _translated(f"connect {container.name} to the network {network}"):
+            self._api.connect_container_to_network(container.id, network, aliases=list(aliases))
+        return True
+
+    def volumes(self, labels: Mapping[str, str]) -> list[str]:
+        """The names of the volumes that carry all of these labels."""
+        filters = {"label": [_label(*pair) for pair in labels.items()]}
+        with _translated("list volumes"):
+            return sorted(v["Name"] for v in self._api.volumes(filters=filters)["Volumes"] or ())
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume and what is in it."""
+        from docker.errors import NotFound
+
+        with contextlib.suppress(NotFound), _translated(f"remove the volume {name}"):
+            self._api.remove_volume(name, force=True)
+
+    def has_image(self, reference: str) -> bool:
+        """Whether the engine already holds an image."""
+        from docker.errors import ImageNotFound
+
+        try:
+            with _translated("look for an image"):
+                self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
+        except ImageNotFound:
+            return False
+        return True
+
+    def copy_file_out(self, container_id: str, path: str) -> bytes | None:
+        """The contents of one file inside a container, or None where it isn't there."""
+        import io
+        import tarfile
+
+        from docker.errors import NotFound
+
+        try:
+            with _translated("copy a file out of a container"):
+                stream, _ = self._api.get_archive(container_id, path)
+                data = b"".join(stream)
+        except NotFound:
+            return None
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            member = archive.next()
+            found = archive.extractfile(member) if member and member.isfile() else None
+            return found.read() if found else None
+
+
+def host_routes(table: Path = Path("/proc/net/route")) -> list[tuple[str, str]]:
+    """The host's own IPv4 routes.
+
+    Returns:
+        (interface, network in CIDR notation) of each; nothing where the table isn't there.
+    """
+    try:
+        lines = table.read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return []
+    routes = []
+    for line in lines:
+        fields = line.split()
+        if len(fields) >= 8:
+            address, mask = (int(fields[i], 16).to_bytes(4, "little") for i in (1, 7))
+            prefix = int.from_bytes(mask, "big").bit_count()
+            routes.append((fields[0], f"{'.'.join(map(str, address))}/{prefix}"))
+    return routes
+
+
+@contextlib.contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    import requests
+    from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+    try:
+        yield
+    except (NotFound, ImageNotFound, UnavailableError):
+        raise
+    except APIError as error:
+        raise CommandError(
+            f"the engine could not {doing}: {error.explanation}", exit_code=1
+        ) from None
+    except (DockerException, requests.RequestException, OSError) as error:
+        raise UnavailableError(
+            f"the Docker Engine did not answer, asked to {doing}",
+            remedy="look at it with: junov server doctor",
+            detail=str(error),
+        ) from None
+
+
+def _label(key: str, value: str) -> str:
+    return f"{key}={value}" if value else key
+
+
+def _network(raw: Mapping[str, Any]) -> Network:
+    ranges = (raw.get("IPAM") or {}).get("Config") or []
+    return Network(
+        name=raw["Name"],
+        subnets=tuple(each["Subnet"] for each in ranges if "Subnet" in each),
+        gateway=next((each["Gateway"] for each in ranges if "Gateway" in each), ""),
+        labels=raw.get("Labels") or {},
+    )
+
+
+def _listed(raw: Mapping[str, Any]) -> Container:
+    networks = (raw.get("NetworkSettings") or {}).get("Networks") or {}
+    status = raw.get("Status", "")
+    health = next((word for word in ("unhealthy", "healthy") if f"({word})" in status), "")
+    return Container(
+        id=raw["Id"],
+        name=raw["Names"][0].lstrip("/"),
+        image=raw["Image"],
+        state=raw["State"],
+        health=health or ("starting" if "(health: starting)" in status else ""),
+        labels=raw.get("Labels") or {},
+        addresses={name: net.get("IPAddress", "") for name, net in networks.items()},
+        ports={
+            p["PrivatePort"]: p["PublicPort"] for p in raw.get("Ports", ()) if "PublicPort" in p
+        },
+    )
+
+
+def _inspected(raw: Mapping[str, Any]) -> Container:
+    settings, state = raw["NetworkSettings"], raw["State"]
+    ports = {
+        int(port.partition("/")[0]): int(bindings[0]["HostPort"])
+        for port, bindings in (settings.get("Ports") or {}).items()
+        if bindings
+    }
+    return Container(
+        id=raw["Id"],
+        name=raw["Name"].lstrip("/"),
+        image=raw["Config"]["Image"],
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        labels=raw["Config"].get("Labels") or {},
+        addresses={
+            name: net.get("IPAddress", "") for name, net in (settings["Networks"] or {}).items()
+        },
+        ports=ports,
+    )

@@ -1,0 +1,111 @@
+"""The Compose runtime: argument lists by pure functions, run in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from junov.engine.runtime import Line
+from junov.errors import CommandError
+from junov.process import Result, check, run
+
+STOP_SECONDS = 30
+
+
+def run_once_argv(
+    compose: Sequence[str], stack: Path, service: str, command: Sequence[str]
+) -> list[str]:
+    """The command line of a one-off container."""
+    return [
+        *_on(compose, stack),
+        "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", service, *command,
+    ]  # fmt: skip
+
+
+def up_argv(compose: Sequence[str], stack: Path, services: Sequence[str]) -> list[str]:
+    """The command line that starts services of a stack."""
+    return [
+        *_on(compose, stack),
+        "up", "--detach", "--no-deps", "--no-build", "--quiet-pull", *services,
+    ]  # fmt: skip
+
+
+def stop_argv(compose: Sequence[str], stack: Path) -> list[str]:
+    """The command line that stops a stack's containers."""
+    return [*_on(compose, stack), "stop", "--timeout", str(STOP_SECONDS)]
+
+
+def start_argv(compose: Sequence[str], stack: Path, services: Sequence[str]) -> list[str]:
+    """The command line that starts stopped containers."""
+    return [*_on(compose, stack), "up", "--detach", "--no-deps", "--no-recreate", *services]
+
+
+def down_argv(compose: Sequence[str], name: str, *, volumes: bool) -> list[str]:
+    """The command line that removes a stack; it needs no file."""
+    argv = [*compose, "--project-name", name, "down", "--remove-orphans"]
+    return [*argv, "--timeout", str(STOP_SECONDS), *(["--volumes"] if volumes else [])]
+
+
+def logs_argv(
+    compose: Sequence[str], name: str, services: Sequence[str], *, follow: bool, tail: str
+) -> list[str]:
+    """The command line that shows a stack's logs; it needs no file."""
+    argv = [*compose, "--project-name", name, "logs", "--tail", tail]
+    return [*argv, *(["--follow"] if follow else []), *services]
+
+
+def _on(compose: Sequence[str], stack: Path) -> list[str]:
+    # An env file of nothing keeps Compose from reading a stray .env beside the stack.
+    return [*compose, "--progress", "plain", "--env-file", "/dev/null", "--file", str(stack)]
+
+
+class Compose:
+    """Runs stacks with Docker Compose on this machine.
+
+    Args:
+        argv: how Compose is called, as `engine.client` found it.
+        env: variables that it needs, such as DOCKER_HOST.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        self._argv = list(argv)
+        self._env = dict(env)
+
+    def run_once(
+        self,
+        stack: Path,
+        service: str,
+        *,
+        command: Sequence[str] = (),
+        timeout: float,
+        on_line: Line,
+    ) -> int:
+        """See `Runtime.run_once`."""
+        argv = run_once_argv(self._argv, stack, service, command)
+        return self._run(argv, timeout=timeout, on_line=on_line).exit_code
+
+    def up(self, stack: Path, services: Sequence[str], *, on_line: Line) -> None:
+        """See `Runtime.up`."""
+        result = self._run(up_argv(self._argv, stack, services), on_line=on_line)
+        if not result.ok:
+            raise CommandError(
+                f"the engine could not start {', '.join(services)}",
+                exit_code=result.exit_code,
+                detail=result.tail(),
+            )
+
+    def stop(self, stack: Path) -> None:
+        """See `Runtime.stop`."""
+        check(stop_argv(self._argv, stack), doing="stop the containers", env=self._env)
+
+    def start(self, stack: Path, services: Sequence[str] = ()) -> None:
+        """See `Runtime.start`."""
+        check(start_argv(self._argv, stack, services), doing="start the containers", env=self._env)
+
+    def down(self, name: str, *, volumes: bool) -> None:
+        """See `Runtime.down`."""
+        argv = down_argv(self._argv, name, volumes=volumes)
+        check(argv, doing=f"remove the stack {name}", env=self._env)
+
+    def _run(self, argv: Sequence[str], *, on_line: Line, timeout: float | None = None) -> Result:
+        return run(argv, env=self._env, on_line=on_line, timeout=timeout)

@@ -1,0 +1,118 @@
+"""An environment's private network: its own subnet, and the server's trusted containers in it.
+
+The edge and Postgres are connected into every private network; nothing else of the server is, and
+nothing of another environment. Connections survive a restart of those containers, but not their
+re-creation, so `connect_trusted` is what both a deploy and `junov server up` end with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from junov.engine.api import Engine, Network, host_routes
+from junov.environments.labels import ENVIRONMENT, PART, SERVER
+from junov.environments.subnets import foreign_overlaps, free_subnet
+from junov.errors import StageError
+
+DATABASE_ALIAS = "dev.junov.database-alias"
+"""A private network's label: the name under which its environment reaches Postgres."""
+
+
+def ensure_network(
+    engine: Engine, name: str, *, server: str, pool: str, size: int, labels: Mapping[str, str]
+) -> Network:
+    """The network of that name, made with a free subnet of the pool if it isn't there.
+
+    The caller holds the server's lock, so that two networks never get one subnet.
+
+    Args:
+        engine: the engine.
+        name: the network's name.
+        server: the server's name.
+        pool: where subnets come from.
+        size: the prefix length of the subnet.
+        labels: labels of a new network, beside the server's.
+
+    Raises:
+        StageError: a network of that name belongs to somebody else.
+        UnavailableError: the pool is used up.
+    """
+    wanted = {**labels, SERVER: server}
+    networks = engine.networks()
+    existing = next((net for net in networks if net.name == name), None)
+    if existing:
+        # Labels tell whose it is; the alias may change with the compose file.
+        if any(
+            existing.labels.get(key) != value
+            for key, value in wanted.items()
+            if key != DATABASE_ALIAS
+        ):
+            owner = existing.labels.get(SERVER)
+            raise StageError(
+                f"the network {name} exists already and belongs to "
+                + (f"the server {owner}" if owner else "something that junov did not make"),
+                remedy=f"look at it with: docker network inspect {name}",
+            )
+        return existing
+    taken = [subnet for net in networks for subnet in net.subnets]
+    subnet = str(free_subnet(pool, size, [*taken, *(route for _, route in host_routes())]))
+    engine.create_network(name, subnet, wanted)
+    return engine.network(name) or Network(name, (subnet,), "", wanted)
+
+
+def pool_conflicts(engine: Engine, server: str, pool: str) -> list[tuple[str, str]]:
+    """Networks and routes that lie in the server's pool and are not the server's.
+
+    Returns:
+        (what it is, its range) of each.
+    """
+    networks = engine.networks()
+    ours = {
+        subnet for net in networks if net.labels.get(SERVER) == server for subnet in net.subnets
+    }
+    of_engine = {subnet for net in networks for subnet in net.subnets}
+    foreign = [
+        (f"the network {net.name}", subnet)
+        for net in networks
+        if net.labels.get(SERVER) != server
+        for subnet in net.subnets
+    ]
+    foreign += [
+        (f"the route through {device}", route)
+        for device, route in host_routes()
+        if route not in ours and route not in of_engine
+    ]
+    return foreign_overlaps(pool, foreign)
+
+
+def connect_trusted(engine: Engine, server: str, network: Network) -> list[str]:
+    """Connect the edge and Postgres into a private network.
+
+    Returns:
+        The names of the containers that were not in it yet.
+    """
+    connected = []
+    alias = network.labels.get(DATABASE_ALIAS)
+    for part, aliases in (("edge", ()), ("postgres", (alias,) if alias else None)):
+        if aliases is None:
+            continue  # a project without a database sees no Postgres at all
+        connected += [
+            container.name
+            for container in engine.containers({SERVER: server, PART: part})
+            if container.running and engine.connect(network.name, container, aliases)
+        ]
+    return connected
+
+
+def connect_all(engine: Engine, server: str) -> dict[str, list[str]]:
+    """Connect the edge and Postgres into every private network of the server.
+
+    Returns:
+        Network → the containers that were not in it yet, for those that lacked one.
+    """
+    connected = {
+        network.name: connect_trusted(engine, server, network)
+        for network in engine.networks({SERVER: server})
+        if ENVIRONMENT in network.labels
+    }
+    return {name: containers for name, containers in connected.items() if containers}
