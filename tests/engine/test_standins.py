@@ -16,6 +16,7 @@ import httpx2
 import psycopg
 import pytest
 
+from junov.engine.api import Engine
 from junov.server.images import SERVER_IMAGES, ensure_images
 
 pytestmark = pytest.mark.engine
@@ -32,7 +33,7 @@ PASSWORD = 'it\'s "quoted" $HOME'
 def engine() -> Iterator[Any]:
     client = docker.from_env()
     try:
-        ensure_images(client, [PYTHON, *SERVER_IMAGES], report=print)
+        ensure_images(Engine(), [PYTHON, *SERVER_IMAGES], report=print)
         yield client
     finally:
         client.close()

@@ -39,7 +39,7 @@ def guarded(command: Callable[[], Any]) -> int:
         show(error)
         return MENDABLE
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        click.echo(error.ctx.get_help(), err=True)
         return USAGE
     except click.UsageError as error:
         error.show()

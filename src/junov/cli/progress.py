@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from junov.delivery.progress import Progress
+from junov.steps import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -6,10 +6,10 @@ import os
 import shlex
 from pathlib import Path
 
-from junov.delivery.progress import Steps
 from junov.delivery.source import Source
 from junov.errors import StageError
 from junov.process import NOT_FOUND, run
+from junov.steps import Steps
 
 
 def lint(source: Source, steps: Steps) -> int:

@@ -135,6 +135,13 @@ class Engine:
             return ""
         return raw.decode("utf-8", "replace").strip()
 
+    def stop_container(self, container_id: str, *, at_most: int | None = None) -> None:
+        """Stop a container: with its own grace period, or with this one, in seconds."""
+        from docker.errors import NotFound
+
+        with contextlib.suppress(NotFound), _translated("stop a container"):
+            self._api.stop(container_id, timeout=at_most)
+
     def remove_container(self, container_id: str) -> None:
         """Remove a container, running or not, with its anonymous volumes."""
         from docker.errors import NotFound
@@ -208,16 +215,46 @@ class Engine:
         with contextlib.suppress(NotFound), _translated(f"remove the volume {name}"):
             self._api.remove_volume(name, force=True)
 
-    def has_image(self, reference: str) -> bool:
-        """Whether the engine already holds an image."""
+    def image_labels(self, image: str) -> Mapping[str, str] | None:
+        """The labels of an image that the engine holds; None where it doesn't hold it."""
         from docker.errors import ImageNotFound
 
         try:
             with _translated("look for an image"):
-                self._api.inspect_image(reference)  # type: ignore[no-untyped-call]
+                found = self._api.inspect_image(image)  # type: ignore[no-untyped-call]
         except ImageNotFound:
-            return False
-        return True
+            return None
+        return found["Config"].get("Labels") or {}
+
+    def pull(self, image: str, *, silence: int) -> str | None:
+        """Pull an image by its tag.
+
+        Args:
+            image: its name and tag.
+            silence: how many seconds the engine may say nothing; a large image may take its time.
+
+        Returns:
+            Why it could not be pulled; None where it was.
+        """
+        import requests
+        from docker.errors import DockerException
+        from docker.utils import parse_repository_tag
+        from urllib3.exceptions import HTTPError
+
+        repository, tag = parse_repository_tag(image)
+        api = self._api
+        before, api.timeout = api.timeout, silence
+        try:
+            for event in api.pull(repository, tag or "latest", stream=True, decode=True):
+                if "error" in event:
+                    return str(event["error"])
+        except DockerException as error:
+            return str(getattr(error, "explanation", None) or error)
+        except (requests.RequestException, HTTPError, TimeoutError):
+            return f"the engine was silent for {silence} s"
+        finally:
+            api.timeout = before
+        return None
 
     def copy_file_out(self, container_id: str, path: str) -> bytes | None:
         """The contents of one file inside a container, or None where it isn't there."""

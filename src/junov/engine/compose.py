@@ -10,6 +10,7 @@ from junov.errors import CommandError
 from junov.process import Result, check, run
 
 STOP_SECONDS = 30
+WAIT_SECONDS = 180
 
 
 def run_once_argv(
@@ -27,6 +28,15 @@ def up_argv(compose: Sequence[str], stack: Path, services: Sequence[str]) -> lis
     return [
         *_on(compose, stack),
         "up", "--detach", "--no-deps", "--no-build", "--quiet-pull", *services,
+    ]  # fmt: skip
+
+
+def up_and_wait_argv(compose: Sequence[str], stack: Path) -> list[str]:
+    """The command line that starts a whole stack and waits until it is healthy."""
+    return [
+        *_on(compose, stack),
+        "up", "--detach", "--no-build", "--pull", "never", "--remove-orphans",
+        "--wait", "--wait-timeout", str(WAIT_SECONDS),
     ]  # fmt: skip
 
 
@@ -86,12 +96,29 @@ class Compose:
 
     def up(self, stack: Path, services: Sequence[str], *, on_line: Line) -> None:
         """See `Runtime.up`."""
-        result = self._run(up_argv(self._argv, stack, services), on_line=on_line)
+        # Containers of other releases stand beside these; they are removed by label, later.
+        beside = {"COMPOSE_IGNORE_ORPHANS": "1"}
+        result = self._run(up_argv(self._argv, stack, services), on_line=on_line, env=beside)
         if not result.ok:
             raise CommandError(
                 f"the engine could not start {', '.join(services)}",
                 exit_code=result.exit_code,
                 detail=result.tail(),
+            )
+
+    def up_and_wait(self, stack: Path, *, on_line: Line) -> None:
+        """Start a whole stack and wait until it is healthy; re-create only what changed.
+
+        Raises:
+            CommandError: something of it did not start, or is not healthy in time.
+        """
+        result = self._run(up_and_wait_argv(self._argv, stack), on_line=on_line)
+        if not result.ok:
+            raise CommandError(
+                "the server's containers did not come up",
+                exit_code=result.exit_code,
+                detail=result.tail(),
+                remedy="look at them with: junov server status",
             )
 
     def stop(self, stack: Path) -> None:
@@ -107,5 +134,12 @@ class Compose:
         argv = down_argv(self._argv, name, volumes=volumes)
         check(argv, doing=f"remove the stack {name}", env=self._env)
 
-    def _run(self, argv: Sequence[str], *, on_line: Line, timeout: float | None = None) -> Result:
-        return run(argv, env=self._env, on_line=on_line, timeout=timeout)
+    def _run(
+        self,
+        argv: Sequence[str],
+        *,
+        on_line: Line,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Result:
+        return run(argv, env={**self._env, **(env or {})}, on_line=on_line, timeout=timeout)

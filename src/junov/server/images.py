@@ -7,19 +7,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
 
+from junov.engine.api import Engine
 from junov.engine.client import Tools, find_tools
 from junov.errors import UnavailableError
 from junov.server.standins.build import build_standins, host_ca_bundle
 from junov.server.standins.recipes import STANDIN_LABEL, Recipe, is_current, read_recipes
 
-if TYPE_CHECKING:
-    from docker import DockerClient
-
 SERVER_IMAGES = ("postgres:15-bookworm", "registry:2.8.2", "traefik:v3.7")
-PULL_SILENCE_SECONDS = 60.0
-HUB = "docker.io"
+PULL_SILENCE_SECONDS = 60
+HUB = "Docker Hub"
 
 # What the engine says when a registry itself, not one image in it, is out of reach.
 UNREACHABLE = re.compile(
@@ -56,7 +53,7 @@ class ImageReady:
 
 
 def ensure_images(
-    docker: DockerClient,
+    engine: Engine,
     wanted: Sequence[str],
     *,
     report: Callable[[str], None],
@@ -69,7 +66,7 @@ def ensure_images(
     replaced by the official image, or else built again.
 
     Args:
-        docker: the engine.
+        engine: the engine.
         wanted: names with tags.
         report: called with a line for each thing found or done.
         tools: the docker client that builds; found where it isn't given.
@@ -86,7 +83,7 @@ def ensure_images(
     ready: dict[str, ImageReady] = {}
     missing = []
     for image in dict.fromkeys(wanted):
-        labels = _labels(docker, image)
+        labels = engine.image_labels(image)
         if is_current(labels, book.get(image)):
             standin = (labels or {}).get(STANDIN_LABEL) == "true" and image in book
             ready[image] = ImageReady(image, How.PRESENT, standin, 0.0)
@@ -94,7 +91,7 @@ def ensure_images(
         else:
             missing.append(image)
 
-    pulled, failures = _pull_all(docker, missing, report)
+    pulled, failures = _pull_all(engine, missing, report)
     ready |= pulled
     to_build = choose_standins(failures, book)
     if to_build:
@@ -142,7 +139,7 @@ def is_unreachable(why: str) -> bool:
 
 
 def _pull_all(
-    docker: DockerClient, images: Sequence[str], report: Callable[[str], None]
+    engine: Engine, images: Sequence[str], report: Callable[[str], None]
 ) -> tuple[dict[str, ImageReady], dict[str, str]]:
     pulled: dict[str, ImageReady] = {}
     failures: dict[str, str] = {}
@@ -153,7 +150,7 @@ def _pull_all(
             failures[image] = out_of_reach[registry]
             continue
         started = time.monotonic()
-        why = _pull(docker, image)
+        why = engine.pull(image, silence=PULL_SILENCE_SECONDS)
         if why is None:
             took = time.monotonic() - started
             pulled[image] = ImageReady(image, How.PULLED, standin=False, seconds=took)
@@ -162,39 +159,7 @@ def _pull_all(
         failures[image] = why
         if is_unreachable(why):
             out_of_reach[registry] = why
-            report(f"{registry}: this registry cannot be reached")
+            report(f"{registry}: out of reach, so stand-ins are used where there are any")
         else:
             report(f"{image}: could not be pulled ({why})")
     return pulled, failures
-
-
-def _pull(docker: DockerClient, image: str) -> str | None:
-    from docker.errors import DockerException
-    from docker.utils import parse_repository_tag
-    from requests import RequestException
-    from urllib3.exceptions import HTTPError
-
-    repository, tag = parse_repository_tag(image)
-    # The time-out of this API counts silence, not the whole: a large image may take its time.
-    api: Any = docker.api
-    before, api.timeout = api.timeout, PULL_SILENCE_SECONDS
-    try:
-        for event in api.pull(repository, tag or "latest", stream=True, decode=True):
-            if "error" in event:
-                return str(event["error"])
-    except DockerException as error:
-        return str(getattr(error, "explanation", None) or error)
-    except (RequestException, HTTPError, TimeoutError):
-        return f"the engine was silent for {PULL_SILENCE_SECONDS:g} s"
-    finally:
-        api.timeout = before
-    return None
-
-
-def _labels(docker: DockerClient, image: str) -> dict[str, str] | None:
-    from docker.errors import ImageNotFound
-
-    try:
-        return docker.images.get(image).labels
-    except ImageNotFound:
-        return None

@@ -82,12 +82,14 @@ if [[ ${1:-} == -* ]]; then set -- postgres "$@"; fi
 
 if [[ ${1:-} == postgres ]]; then
     if [[ $(id -u) == 0 ]]; then
+        # Read while still root: the file may be closed to everybody else.
+        setting POSTGRES_PASSWORD
         mkdir -p "$PGDATA" /var/run/postgresql
         chmod 3777 /var/run/postgresql
         chmod 700 "$PGDATA"
         find "$PGDATA" \! -user postgres -exec chown postgres '{}' +
         exec setpriv --reuid=postgres --regid=postgres --init-groups \
-            env HOME=/var/lib/postgresql "$BASH_SOURCE" "$@"
+            env HOME=/var/lib/postgresql "${BASH_SOURCE[0]}" "$@"
     fi
     setting POSTGRES_PASSWORD
     setting POSTGRES_USER postgres

@@ -78,6 +78,10 @@ class Steps:
         """The same progress, with a recorder."""
         return Steps(self._progress, recorder)
 
+    def saying(self, step: str) -> Callable[[str], None]:
+        """Takes a line to show outside of any step, as when waiting for a lock."""
+        return lambda text: self._progress.line(step, text)
+
     @contextmanager
     def step(self, name: str, title: str) -> Iterator[Step]:
         """One step: what happens inside the `with` is shown and recorded under this name."""

@@ -1,0 +1,126 @@
+"""The server: its machine, its images, its parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from junov.cli import options
+from junov.cli.app import LazyGroup
+from junov.cli.progress import shown
+from junov.cli.tables import print_json, print_table
+from junov.site import Site
+from junov.steps import Steps
+
+
+@click.group(cls=LazyGroup, commands_at={})
+def server() -> None:
+    """The server that environments run on."""
+
+
+@server.command()
+@click.option("--install", is_flag=True, help="Install Docker where there is none (Debian, root).")
+def engine(install: bool) -> None:
+    """Find the Docker Engine and start it where it does not run."""
+    from junov.server.machine import prepare_engine
+
+    prepare_engine(lambda text: click.echo(text), install=install)
+
+
+@server.command()
+@click.option("--also", multiple=True, metavar="IMAGE", help="A further image; may be repeated.")
+def images(also: tuple[str, ...]) -> None:
+    """See to it that the engine has the server's images.
+
+    They are pulled. Where no registry can be reached, stand-ins are built from Debian's and PyPI's
+    packages, under the same names and with a label that says so.
+    """
+    from junov.server.server import ensure_server_images
+
+    ensure_server_images(Site(), click.echo, also=also)
+
+
+@server.command()
+@options.verbose
+@options.json_lines
+def up(verbose: bool, as_json: bool) -> None:
+    """Start the server, or bring it up to date with server.yaml.
+
+    Without a server.yaml in JUNOV_HOME, one is written with the defaults. The edge and Postgres are
+    connected into every environment's network again where they have been re-created.
+    """
+    from junov.server.server import up as story
+
+    with shown(as_json=as_json, verbose=verbose) as progress:
+        story(Site(), Steps(progress))
+
+
+@server.command()
+@click.option("--purge", is_flag=True, help="Remove environments, databases, images and state too.")
+@options.yes
+@options.verbose
+def down(purge: bool, yes: bool, verbose: bool) -> None:
+    """Stop the server. Data is kept, unless --purge says otherwise."""
+    from junov.server.down import down as story
+    from junov.server.down import what_goes
+
+    site = Site()
+    going = what_goes(site, purge=purge)
+    if not yes:
+        click.echo("This removes:")
+        for line in going:
+            click.echo(f"  {line}")
+        if not purge:
+            click.echo("Databases, images and state stay; junov server up starts it again.")
+        click.confirm("Go on?", abort=True)
+    with shown(as_json=False, verbose=verbose) as progress:
+        story(site, Steps(progress), purge=purge)
+
+
+@server.command("status")
+@options.as_json
+def status_command(as_json: bool) -> None:
+    """Show what of the server runs. Exit code 1 where something does not."""
+    from junov.server.status import status
+
+    parts = status(Site())
+    if as_json:
+        print_json([part.to_json() for part in parts])
+    else:
+        print_table(
+            ("PART", "STATE", "HEALTH", "ADDRESS", "IMAGE"),
+            [
+                (part.part, part.state, part.health or "-", part.address or "-", part.image)
+                for part in parts
+            ],
+        )
+    if not all(part.ok for part in parts):
+        raise click.exceptions.Exit(1)
+
+
+@server.command()
+@options.as_json
+def doctor(as_json: bool) -> None:
+    """Check engine, Compose, disk, ports, addresses, DNS, clock and parts, with the mend for each.
+
+    Exit code 1 where something failed; warnings alone do not fail.
+    """
+    from junov.server.doctor import examine
+
+    failed = False
+    collected: list[dict[str, Any]] = []
+    for finding in examine(Site()):
+        failed |= finding.verdict == "failed"
+        if as_json:
+            collected.append(finding.to_json())
+            continue
+        sign = {"ok": "✓", "warning": "!", "failed": "✗"}[finding.verdict]
+        colour = {"ok": "green", "warning": "yellow", "failed": "red"}[finding.verdict]
+        click.echo(f"{click.style(sign, fg=colour)} {finding.check}: {finding.message}")
+        if finding.remedy:
+            click.echo(f"    → {finding.remedy}")
+    if as_json:
+        print_json(collected)
+    if failed:
+        raise click.exceptions.Exit(1)

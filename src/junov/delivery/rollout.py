@@ -1,0 +1,144 @@
+"""Bringing a release's containers up beside the old ones, and the old ones down.
+
+Web's containers carry their release in their name, so new and old stand side by side. What the
+project's web needs but is not the project's own image (a cache, a queue) is brought up before it
+and left alone while it doesn't change; the project's other services are rolled after the switch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from junov.config.project import Web
+from junov.delivery.readiness import wait_ready
+from junov.edge import Route
+from junov.engine.api import Container
+from junov.environments import Environment
+from junov.environments.labels import ENVIRONMENT, PROJECT, RELEASE, SERVER, SERVICE
+from junov.errors import StageError
+from junov.secret import redact
+from junov.site import Site
+from junov.stacks.stack import Stack
+from junov.steps import Step
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One release on its way into one environment.
+
+    Args:
+        site: the server.
+        environment: whose release it is.
+        web: how the web service is reached.
+        stack: what was checked.
+        file: where it was written.
+        release: its number.
+    """
+
+    site: Site
+    environment: Environment
+    web: Web
+    stack: Stack
+    file: Path
+    release: int
+
+    def start_supporting(self, step: Step) -> None:
+        """Start what web needs and is not the project's own image."""
+        self._up(self.stack.supporting, step)
+
+    def start_web(self, step: Step) -> Container:
+        """Start web's new container beside the old one, and wait until it is ready.
+
+        Raises:
+            StageError: it doesn't become ready; it is removed again.
+        """
+        try:
+            self._up((self.stack.web,), step)
+            container = self._web_container()
+            address = container.addresses[self.environment.identity.network]
+            seconds = wait_ready(
+                self.site.engine,
+                container,
+                url=f"http://{address}:{self.web.port}{self.web.health}",
+                timeout=self.web.timeout,
+                redact=lambda text: redact(text, self.stack.secrets),
+            )
+        except BaseException:
+            self._remove(self._containers(release=self.release))
+            raise
+        step.note = f"{container.name} is ready after {seconds:.1f} s"
+        return container
+
+    def switch(self, container: Container) -> None:
+        """Send requests to the new container, and wait until the edge does so."""
+        route = Route(
+            name=self.environment.identity.route,
+            host=self.environment.host,
+            # By name: addresses change when the engine restarts.
+            servers=(f"http://{container.name}:{self.web.port}",),
+            project=self.environment.project,
+            environment=self.environment.name,
+            release=self.release,
+        )
+        self.site.routes.write(route)
+        self.site.edge_api.wait_until_routed(route)
+
+    def roll_background(self, step: Step) -> None:
+        """Bring the project's other services to the new release."""
+        self._up(self.stack.background, step)
+        for container in self._containers(release=self.release):
+            if container.labels.get(SERVICE) in self.stack.background:
+                wait_ready(
+                    self.site.engine,
+                    container,
+                    url=None,
+                    timeout=self.web.timeout,
+                    redact=lambda text: redact(text, self.stack.secrets),
+                )
+        step.note = ", ".join(self.stack.background)
+
+    def retire_old(self, step: Step) -> None:
+        """Stop and remove what is not of this release: old web containers and removed services.
+
+        A container that is stopped gets the time that its service gives it (`stop_grace_period`)
+        to answer the requests it has; new ones no longer reach it.
+        """
+        current = {self.stack.web, *self.stack.background, *self.stack.supporting}
+        old = [
+            container
+            for container in self._containers()
+            if container.labels.get("com.docker.compose.service") not in current
+        ]
+        for container in old:
+            self.site.engine.stop_container(container.id)
+        self._remove(old)
+        step.note = ", ".join(container.name for container in old) or "nothing was left"
+
+    def _up(self, services: tuple[str, ...], step: Step) -> None:
+        if services:
+            self.site.runtime.up(self.file, services, on_line=step.say)
+
+    def _web_container(self) -> Container:
+        found = [
+            container
+            for container in self._containers(release=self.release)
+            if container.service == self.stack.web
+        ]
+        if not found:
+            raise StageError(f"the engine did not start {self.stack.web}")
+        return found[0]
+
+    def _containers(self, release: int | None = None) -> list[Container]:
+        labels = {
+            SERVER: self.site.server.name,
+            PROJECT: self.environment.project,
+            ENVIRONMENT: self.environment.name,
+        }
+        if release is not None:
+            labels[RELEASE] = str(release)
+        return self.site.engine.containers(labels)
+
+    def _remove(self, containers: list[Container]) -> None:
+        for container in containers:
+            self.site.engine.remove_container(container.id)

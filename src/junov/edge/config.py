@@ -1,0 +1,165 @@
+"""What the edge is started with, and who may ask its API.
+
+Two files: `traefik.yaml`, read once at the start, and `junov-api.yaml` in the routes folder. The
+options are Traefik's (https://doc.traefik.io/traefik/v3.7/reference/install-configuration/).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+
+from junov.secret import Secret
+
+WEB_PORT = 80
+API_PORT = 8081
+ROUTES_FOLDER = "/etc/traefik/routes"
+API_FILE = "junov-api.yaml"
+"""The file of `access_rules`. No route has this name: theirs have a `_` (see `identity.py`)."""
+
+GRACE_SECONDS = 20
+
+
+def static_config(
+    *,
+    web_port: int = WEB_PORT,
+    api_port: int = API_PORT,
+    routes_folder: str = ROUTES_FOLDER,
+    throttle_ms: int = 100,
+    grace_seconds: int = GRACE_SECONDS,
+) -> str:
+    """The text of `traefik.yaml`.
+
+    Args:
+        web_port: the port inside the container that takes requests from outside.
+        api_port: the port inside the container for Traefik's API and `/ping`.
+        routes_folder: the folder inside the container that is watched for route files.
+        throttle_ms: how long changes are gathered before they count, in milliseconds.
+        grace_seconds: how long requests may go on once Traefik is told to stop. The container's
+            own stop timeout has to be longer.
+    """
+    return f"""\
+# Written by junov (`junov server up`); what is changed here by hand is written over.
+global:
+  checkNewVersion: false
+  sendAnonymousUsage: false
+
+entryPoints:
+  web:
+    address: ":{web_port}"
+    # Whoever comes in here is a stranger: what it says about itself is replaced.
+    forwardedHeaders:
+      insecure: false
+    transport:
+      lifeCycle:
+        graceTimeOut: {grace_seconds}s
+  api:
+    address: ":{api_port}"
+    transport:
+      lifeCycle:
+        graceTimeOut: 1s
+
+# Without `insecure` nothing leads to the API but the router in {API_FILE}.
+api:
+  dashboard: false
+  insecure: false
+ping:
+  entryPoint: api
+
+providers:
+  providersThrottleDuration: {throttle_ms}ms
+  file:
+    directory: {routes_folder}
+    watch: true
+
+log:
+  level: INFO
+  format: json
+
+# No header is written (cookies, tokens), and no value of a query string.
+accessLog:
+  format: json
+  fields:
+    defaultMode: drop
+    names:
+      ClientHost: keep
+      DownstreamContentSize: keep
+      DownstreamStatus: keep
+      Duration: keep
+      OriginDuration: keep
+      OriginStatus: keep
+      RequestHost: keep
+      RequestMethod: keep
+      RequestPath: keep
+      RequestProtocol: keep
+      RetryAttempts: keep
+      RouterName: keep
+      ServiceAddr: keep
+      ServiceName: keep
+      StartUTC: keep
+    headers:
+      defaultMode: drop
+    queryParameters:
+      defaultMode: redact
+"""
+
+
+def htpasswd(user: str, password: Secret) -> str:
+    """A line of an htpasswd file, for Traefik's `basicAuth`.
+
+    Traefik takes bcrypt, MD5 and SHA-1. SHA-1 is in the standard library, and the password is 192
+    random bits, so no slower hash makes it harder to guess. A slower one would cost the edge time
+    at each question, of which there are twenty a second while a route is waited for.
+
+    Args:
+        user: the user's name, without a colon.
+        password: the password; only its hash is in the result.
+    """
+    if ":" in user or not user.isprintable():
+        raise ValueError(f"not a name for htpasswd: {user!r}")
+    digest = hashlib.sha1(password.reveal().encode()).digest()  # noqa: S324  # see above
+    return f"{user}:{{SHA}}{base64.b64encode(digest).decode()}"
+
+
+def access_rules(*, allowed: Sequence[str], user: str, password: Secret) -> str:
+    """The text of `junov-api.yaml`: the only way to Traefik's API.
+
+    Environments share a private network with the edge and can reach its port; what they may not do
+    is read the routes of others. So only the listed addresses are answered, and only with the
+    password.
+
+    Args:
+        allowed: addresses or networks that are answered beside the container's own loopback: the
+            gateway of `webproxy`, as which the host itself appears.
+        user: the name to log in with.
+        password: the password; only its hash is written.
+
+    Raises:
+        ValueError: one of `allowed` is no IPv4 network, or is the whole internet.
+    """
+    networks = [IPv4Network(text) for text in ("127.0.0.1/32", *allowed)]
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("the edge's API must not be open to everybody")
+    ranges = "".join(f'\n          - "{network}"' for network in networks)
+    return f"""\
+# Written by junov (`junov server up`); what is changed here by hand is written over.
+http:
+  routers:
+    junov-api:
+      entryPoints: [api]
+      rule: "PathPrefix(`/api`)"
+      middlewares: [junov-api-from, junov-api-login]
+      service: api@internal
+  middlewares:
+    junov-api-from:
+      ipAllowList:
+        sourceRange:{ranges}
+    junov-api-login:
+      basicAuth:
+        realm: junov
+        removeHeader: true
+        users:
+          - "{htpasswd(user, password)}"
+"""

@@ -1,0 +1,153 @@
+"""From what a user or a CI job says to a branch or a tag and its commit. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from junov.environments.environment import Ref, RefType
+from junov.errors import NotFoundError, StageError
+
+HEADS = "refs/heads/"
+TAGS = "refs/tags/"
+ORIGIN = "refs/remotes/origin/"
+
+
+@dataclass(frozen=True, slots=True)
+class Commitish:
+    """A branch or a tag, and the commit it stands for.
+
+    Args:
+        ref: the branch or the tag.
+        commit: the full hash of the commit.
+        committed_at: when it was committed, with its zone.
+        subject: the first line of its message.
+        author: the name of who wrote it.
+    """
+
+    ref: Ref
+    commit: str
+    committed_at: datetime
+    subject: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class CiRef:
+    """What a GitLab job is about.
+
+    Args:
+        ref: the branch or tag.
+        commit: the full hash of the commit that the pipeline is for.
+    """
+
+    ref: Ref
+    commit: str
+
+
+def ci_ref(environ: Mapping[str, str]) -> CiRef | None:
+    """What this GitLab job is about, by the variables that GitLab predefines.
+
+    Args:
+        environ: the job's variables.
+
+    Returns:
+        None outside of a job.
+
+    Raises:
+        StageError: the merge request comes from a fork. Its branches have the names of ours, but
+            are not ours.
+    """
+    commit = environ.get("CI_COMMIT_SHA")
+    if not commit:
+        return None
+    if environ.get("CI_COMMIT_TAG"):
+        return CiRef(Ref("tag", environ["CI_COMMIT_TAG"]), commit)
+    source = environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
+    if source:
+        theirs = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
+        if theirs and theirs != environ.get("CI_PROJECT_ID", theirs):
+            raise StageError(
+                f"this merge request comes from a fork, whose branch `{source}` is not the "
+                f"branch `{source}` of this project",
+                remedy="push the branch to this project to give it an environment",
+            )
+        return CiRef(Ref("branch", source), commit)
+    branch = environ.get("CI_COMMIT_BRANCH")
+    return CiRef(Ref("branch", branch), commit) if branch else None
+
+
+def forced(text: str) -> Ref | None:
+    """The ref that a text names outright: `heads/x`, `tags/x`, or either after `refs/`."""
+    short = text.removeprefix("refs/")
+    types: tuple[tuple[str, RefType], ...] = (("heads/", "branch"), ("tags/", "tag"))
+    for prefix, kind in types:
+        if short.startswith(prefix) and short != prefix:
+            return Ref(kind, short.removeprefix(prefix))
+    return None
+
+
+def choose(text: str, refs: Iterable[str]) -> tuple[Ref, str]:
+    """The branch or tag that a user means.
+
+    Args:
+        text: its name, alone or after `heads/`, `tags/`, `refs/heads/`, `refs/tags/` or `origin/`.
+        refs: every full ref of the repository.
+
+    Returns:
+        The ref, and the full name under which git has it. A branch that only `origin` has is one
+        as well.
+
+    Raises:
+        NotFoundError: there is none of that name, or both a branch and a tag.
+    """
+    known = set(refs)
+    names = [text] if f"{HEADS}{text}" in known or f"{TAGS}{text}" in known else []
+    if not names and (ref := forced(text)):
+        return ref, _place(ref, known) or _missing(text, known)
+    bare = text.removeprefix("refs/remotes/").removeprefix("origin/")
+    branch, tag = Ref("branch", text), Ref("tag", text)
+    branch_place, tag_place = _place(branch, known), _place(tag, known)
+    if branch_place and tag_place:
+        raise NotFoundError(
+            f"`{text}` is both a branch and a tag",
+            remedy=f"say which: heads/{text} or tags/{text}",
+        )
+    if branch_place:
+        return branch, branch_place
+    if tag_place:
+        return tag, tag_place
+    if f"{ORIGIN}{bare}" in known:
+        return Ref("branch", bare), f"{ORIGIN}{bare}"
+    return branch, _missing(text, known)
+
+
+def _place(ref: Ref, known: set[str]) -> str | None:
+    places = (
+        [f"{TAGS}{ref.name}"]
+        if ref.type == "tag"
+        else [f"{HEADS}{ref.name}", f"{ORIGIN}{ref.name}"]
+    )
+    return next((place for place in places if place in known), None)
+
+
+def _missing(text: str, known: set[str]) -> str:
+    names = sorted({_short(ref) for ref in known} - {"HEAD"})
+    wanted = text.removeprefix("refs/").removeprefix("heads/").removeprefix("tags/")
+    close = difflib.get_close_matches(wanted, names, n=3)
+    if close:
+        remedy = f"did you mean {' or '.join(f'`{name}`' for name in close)}?"
+    elif names:
+        remedy = f"there are: {', '.join(names[:10])}{', …' if len(names) > 10 else ''}"
+    else:
+        remedy = "make the first commit"
+    raise NotFoundError(f"there is no branch or tag `{text}`", remedy=remedy)
+
+
+def _short(ref: str) -> str:
+    for prefix in (HEADS, TAGS, ORIGIN):
+        if ref.startswith(prefix):
+            return ref.removeprefix(prefix)
+    return ref

@@ -1,0 +1,145 @@
+"""Bringing the server up: images, networks, settings, containers, and every environment's wires."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+
+from junov.config.home import write_private
+from junov.config.server import Server
+from junov.databases import hba
+from junov.edge import access_rules, static_config
+from junov.engine.api import Network
+from junov.engine.private_network import connect_all, ensure_network, pool_conflicts
+from junov.errors import UnavailableError
+from junov.locks import held
+from junov.secret import Secret
+from junov.server.images import ensure_images
+from junov.server.stack import images, postgres_folder, server_stack
+from junov.site import API_USER, Site
+from junov.steps import Steps
+
+SERVER_LOCK = "server"
+
+
+def up(site: Site, steps: Steps) -> None:
+    """Start the server, or bring it up to date with `server.yaml`. Safe to repeat.
+
+    Args:
+        site: the server; a missing `server.yaml` is written with the defaults.
+        steps: shows what is done.
+
+    Raises:
+        ConfigError: `server.yaml` is wrong.
+        UnavailableError: the engine, an image or a port cannot be had.
+    """
+    with steps.step("settings", f"Read {site.home.server_file}") as step:
+        site.home.make()
+        if not site.home.server_file.exists():
+            write_private(site.home.server_file, _annotated_example())
+            step.note = "written with the defaults"
+        server = site.server
+    with held(
+        site.home.locks_folder, SERVER_LOCK, purpose="server up", waiting=steps.saying("lock")
+    ):
+        with steps.step("images", "Images") as step:
+            ensure_server_images(site, step.say)
+            step.note = ", ".join(images(server).values())
+        with steps.step("networks", "Networks") as step:
+            for conflict in pool_conflicts(site.engine, server.name, server.networks.pool):
+                step.say(f"in the address pool lies {conflict[0]} ({conflict[1]}): gone around")
+            webproxy, db_network = (
+                _server_network(site, name) for name in (server.webproxy, server.db_network)
+            )
+            step.note = (
+                f"{webproxy.name} {webproxy.subnets[0]}, {db_network.name} "
+                + (db_network.subnets[0])
+            )
+        with steps.step("containers", "Edge, Postgres, registry") as step:
+            config = _configuration(site, webproxy, db_network)
+            for path, text in config.items():
+                _write_if_changed(path, text)
+            write_private(
+                postgres_folder(site.home) / "password", site.password("postgres").reveal()
+            )
+            site.routes.write_access_rules(_access_rules(site, webproxy))
+            stack = server_stack(server, site.home, config)
+            write_private(site.home.stack_file, json.dumps(stack, indent=2))
+            site.runtime.up_and_wait(site.home.stack_file, on_line=step.say)
+        with steps.step("answers", "Ask Postgres and the edge") as step:
+            site.postgres.secure_server()
+            site.edge_api.ping()
+            step.note = f"PostgreSQL {site.postgres.server_version()}, {site.edge_url()}"
+        with steps.step("environments", "Connect the environments' networks") as step:
+            connected = connect_all(site.engine, server.name)
+            step.note = ", ".join(connected) or "all were connected"
+
+
+def ensure_server_images(
+    site: Site, report: Callable[[str], None], *, also: Sequence[str] = ()
+) -> None:
+    """See to it that the engine has the server's images, and further ones if asked to.
+
+    Args:
+        site: the server; without a `server.yaml`, the images of the defaults.
+        report: called with a line for each thing found or done.
+        also: further images, such as the one that projects build on.
+
+    Raises:
+        UnavailableError: an image can be neither pulled nor stood in for.
+    """
+    server = site.server if site.home.server_file.exists() else Server()
+    ensure_images(site.engine, [*images(server).values(), *also], report=report)
+
+
+def _server_network(site: Site, name: str) -> Network:
+    networks = site.server.networks
+    network = ensure_network(
+        site.engine,
+        name,
+        server=site.server.name,
+        pool=networks.pool,
+        size=networks.size,
+        labels={},
+    )
+    if not network.subnets:
+        raise UnavailableError(
+            f"the network {name} has no IPv4 subnet",
+            remedy=f"remove it with: docker network rm {name}",
+        )
+    return network
+
+
+def _configuration(site: Site, webproxy: Network, db_network: Network) -> dict[Path, str]:
+    """The files that the server's containers read, as they should be."""
+    del webproxy
+    folder = postgres_folder(site.home)
+    return {
+        site.home.edge_folder / "traefik.yaml": static_config(),
+        folder / "pg_hba.conf": hba(db_network.subnets),
+    }
+
+
+def _access_rules(site: Site, webproxy: Network) -> str:
+    password: Secret = site.password("edge", "api")
+    return access_rules(
+        allowed=[f"{webproxy.gateway}/32"] if webproxy.gateway else list(webproxy.subnets),
+        user=API_USER,
+        password=password,
+    )
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_private(path, text)
+    # Containers read these as users of their own. The state folder around them is closed, and a
+    # bind mount leads past it.
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+
+
+def _annotated_example() -> str:
+    return (resources.files("junov.config") / "example" / "server.yaml").read_text(encoding="utf-8")

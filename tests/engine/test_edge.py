@@ -1,0 +1,335 @@
+"""Routes, and who may ask for them, with a real Traefik on real networks."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from junov.edge import EdgeApi, HostTakenError, Route, Routes, access_rules, static_config
+from junov.errors import UnavailableError
+from junov.process import run
+from junov.secret import Secret, derive
+from tests.engine.sandbox import Sandbox, eventually, sandbox
+
+pytestmark = pytest.mark.engine
+
+USER = "junov"
+PASSWORD = derive(Secret("the key of this test"), "edge")
+PYTHON = "python:3.11-slim-bookworm"
+BACKEND = """
+import socket
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        said = self.headers.get("X-Forwarded-For", "") if self.path == "/from" else NAME
+        body = said.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+"""
+ASK = """
+import sys, urllib.request, urllib.error
+request = urllib.request.Request(sys.argv[1], headers={"Authorization": sys.argv[2],
+    "X-Forwarded-For": "127.0.0.1", "X-Real-Ip": "127.0.0.1"})
+try:
+    print(urllib.request.urlopen(request, timeout=5).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+@dataclass(frozen=True)
+class Rig:
+    box: Sandbox
+    web: int
+    api: EdgeApi
+    api_port: int
+    routes: Routes
+
+    def route(self, word: str, *servers: str, release: int = 1) -> Route:
+        return Route(
+            name=f"notes_{word}",
+            host=f"{word}.example.test",
+            servers=tuple(f"http://{self.box.name(server)}:8000" for server in servers),
+            project="notes",
+            environment=word,
+            release=release,
+        )
+
+    def get(self, host: str, path: str = "/", **headers: str) -> tuple[int, str]:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.web, timeout=10)) as client:
+            client.request("GET", path, headers={"Host": host, **headers})
+            answer = client.getresponse()
+            return answer.status, answer.read().decode()
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with sandbox() as box:
+        webproxy = box.network("webproxy", first=True)
+        private = box.network("private")
+        folder = tmp_path_factory.mktemp("edge")
+        routes = Routes(folder / "routes")
+        (folder / "traefik.yaml").write_text(static_config())
+        rules = access_rules(allowed=[str(webproxy[1])], user=USER, password=PASSWORD)
+        routes.write_access_rules(rules)
+        edge = box.start(
+            "edge",
+            "traefik:v3.7",
+            options=[
+                *("--network", box.network_name("webproxy", first=True)),
+                *("-p", "127.0.0.1::80", "-p", "127.0.0.1::8081"),
+                *("-v", f"{folder}/traefik.yaml:/etc/traefik/traefik.yaml:ro"),
+                *("-v", f"{folder}/routes:/etc/traefik/routes:ro"),
+            ],
+        )
+        box.connect(box.network_name("private"), edge)
+        assert private != webproxy
+        for word in ("blue", "green"):
+            options = ["--network", box.network_name("private")]
+            box.start(word, PYTHON, "python3", "-c", f"NAME={word!r}\n{BACKEND}", options=options)
+        port = box.published(edge, 8081)
+        api = EdgeApi(f"http://127.0.0.1:{port}", USER, PASSWORD)
+        rig = Rig(box, box.published(edge, 80), api, port, routes)
+        eventually(lambda: up(rig), "the edge and its backends answer")
+        yield rig
+
+
+def up(rig: Rig) -> bool:
+    try:
+        rig.api.ping()
+    except UnavailableError:
+        return False
+    ready = "import socket; socket.create_connection(('localhost', 8000), 1)"
+    return all(
+        rig.box.execute(rig.box.name(word), "python3", "-c", ready).ok for word in ("blue", "green")
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_routes_left(rig: Rig) -> Iterator[None]:
+    yield
+    for path in rig.routes.folder.glob("notes_*"):
+        path.unlink()
+
+
+def test_a_written_route_is_served_and_a_removed_one_is_not(rig: Rig) -> None:
+    prod = rig.route("prod", "blue")
+    assert rig.get(prod.host)[0] == 404
+
+    rig.routes.write(prod)
+    took = rig.api.wait_until_routed(prod, timeout=10)
+
+    assert rig.get(prod.host) == (200, "blue")
+    assert rig.get("other.example.test")[0] == 404
+    assert took < 2
+
+    assert rig.routes.remove(prod.name)
+    rig.api.wait_until_gone(prod.name)
+    assert rig.get(prod.host)[0] == 404
+
+
+def test_the_api_shows_a_switch_once_requests_take_it(rig: Rig) -> None:
+    before = rig.route("prod", "blue")
+    rig.routes.write(before)
+    rig.api.wait_until_routed(before, timeout=10)
+    done = threading.Event()
+    failures: list[str] = []
+    answers: list[str] = []
+
+    def load() -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", rig.web, timeout=10)) as client:
+            while not done.is_set():
+                client.request("GET", "/", headers={"Host": before.host})
+                answer = client.getresponse()
+                body = answer.read().decode()
+                (answers if answer.status == 200 else failures).append(body)
+
+    clients = [threading.Thread(target=load) for _ in range(4)]
+    for client in clients:
+        client.start()
+    try:
+        for number, word in enumerate(["green", "blue", "green", "blue"], start=2):
+            after = rig.route("prod", word, release=number)
+            rig.routes.write(after)
+            rig.api.wait_until_routed(after, timeout=10)
+            assert {rig.get(after.host)[1] for _ in range(20)} == {word}
+    finally:
+        done.set()
+        for client in clients:
+            client.join(timeout=30)
+    assert failures == []
+    assert len(answers) > 100
+    assert set(answers) == {"blue", "green"}
+
+
+def test_a_route_with_two_servers_uses_both(rig: Rig) -> None:
+    both = rig.route("prod", "blue", "green")
+    rig.routes.write(both)
+    rig.api.wait_until_routed(both, timeout=10)
+    assert {rig.get(both.host)[1] for _ in range(8)} == {"blue", "green"}
+
+
+def test_waiting_ends_with_what_traefik_shows(rig: Rig) -> None:
+    blue, green = rig.route("prod", "blue"), rig.route("prod", "green", release=2)
+    with pytest.raises(UnavailableError, match=r"after 0\.2 s: it has not read the route"):
+        rig.api.wait_until_routed(blue, timeout=0.2)
+    rig.routes.write(blue)
+    rig.api.wait_until_routed(blue, timeout=10)
+    with pytest.raises(UnavailableError, match=r"it still has the servers http://\w+_blue:8000"):
+        rig.api.wait_until_routed(green, timeout=0.2)
+    elsewhere = replace(blue, host="elsewhere.example.test")
+    with pytest.raises(UnavailableError, match=r"its rule is Host\(`prod\.example\.test`\)"):
+        rig.api.wait_until_routed(elsewhere, timeout=0.2)
+    with pytest.raises(UnavailableError, match="still has routers and services of that name"):
+        rig.api.wait_until_gone(blue.name, timeout=0.2)
+
+
+def test_what_traefik_says_is_wrong_is_in_the_error(rig: Rig) -> None:
+    prod = rig.route("prod", "blue")
+    rig.routes.write(prod)
+    path = rig.routes.folder / f"{prod.name}.yaml"
+    path.write_text(path.read_text().replace("service: notes_prod", "service: nowhere"))
+    eventually(
+        lambda: "nowhere" in said(rig, prod), "Traefik complains about the service", within=10
+    )
+
+
+def said(rig: Rig, route: Route) -> str:
+    try:
+        rig.api.wait_until_routed(route, timeout=0)
+    except UnavailableError as error:
+        return error.message
+    return ""
+
+
+def test_a_broken_file_is_named_and_what_was_routed_stays(rig: Rig) -> None:
+    prod, stage = rig.route("prod", "blue"), rig.route("stage", "green")
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    broken = rig.routes.folder / "notes_broken.yaml"
+    broken.write_text("http: [\n")
+
+    with pytest.raises(Exception, match=str(broken)):
+        rig.routes.write(stage)
+    # Why junov refuses: Traefik would take no change at all.
+    clean = Routes(rig.routes.folder.parent / "elsewhere")
+    clean.write(stage)
+    (clean.folder / "notes_stage.yaml").rename(rig.routes.folder / "notes_stage.yaml")
+    with pytest.raises(UnavailableError, match="a broken file among the routes"):
+        rig.api.wait_until_routed(stage, timeout=1)
+    assert rig.get(prod.host) == (200, "blue")
+
+    broken.unlink()
+    rig.api.wait_until_routed(stage, timeout=10)
+
+
+def test_a_branch_with_template_code_in_its_name_is_only_a_name(rig: Rig) -> None:
+    odd = replace(rig.route("prod", "blue"), environment='feature/{{fail"x"}}{{env"HOME"}}\u2028#')
+    rig.routes.write(odd)
+    rig.api.wait_until_routed(odd, timeout=10)
+    assert rig.get(odd.host) == (200, "blue")
+    assert rig.routes.read(odd.name) == odd
+
+
+def test_a_host_belongs_to_the_first_that_took_it(rig: Rig) -> None:
+    first = rig.route("prod", "blue")
+    rig.routes.write(first)
+    rig.api.wait_until_routed(first, timeout=10)
+    thief = replace(rig.route("stage", "green"), host=first.host, project="shop")
+    with pytest.raises(HostTakenError, match="belongs to environment prod of project notes"):
+        rig.routes.write(thief)
+    assert rig.get(first.host) == (200, "blue")
+
+
+def test_the_api_answers_this_machine_and_no_environment(rig: Rig) -> None:
+    rig.api.ping()
+    prod = rig.route("prod", "blue")
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+
+    import base64
+
+    right = "Basic " + base64.b64encode(f"{USER}:{PASSWORD.reveal()}".encode()).decode()
+    edge = rig.box.name("edge")
+    for path in ("/api/http/routers", "/api/rawdata", "/api/version", "/dashboard/"):
+        from_inside = rig.box.execute(
+            rig.box.name("blue"), "python3", "-c", ASK, f"http://{edge}:8081{path}", right
+        )
+        # With the right password and a lie about where it comes from.
+        assert from_inside.stdout.strip() == ("404" if path == "/dashboard/" else "403")
+    # The same question through the public entry point leads nowhere.
+    assert rig.get("localhost", "/api/rawdata", Authorization=right)[0] == 404
+    assert rig.get(prod.host, "/api/rawdata", Authorization=right) == (200, "blue")
+
+
+@pytest.mark.parametrize(
+    ("user", "password"), [(USER, Secret("wrong")), ("root", PASSWORD), ("", Secret(""))]
+)
+def test_the_api_asks_this_machine_for_the_password(rig: Rig, user: str, password: Secret) -> None:
+    stranger = EdgeApi(f"http://127.0.0.1:{rig.api_port}", user, password)
+    with pytest.raises(UnavailableError, match="refuses the password"):
+        stranger.ping()
+
+
+def test_joining_an_environments_network_leaves_the_published_ports_alone(rig: Rig) -> None:
+    rig.box.network("another")
+    edge = rig.box.name("edge")
+    with closing(http.client.HTTPConnection("127.0.0.1", rig.web, timeout=10)) as open_before:
+        open_before.request("GET", "/", headers={"Host": "nobody.example.test"})
+        open_before.getresponse().read()
+        socket = open_before.sock
+
+        rig.box.connect(rig.box.network_name("another"), edge)
+
+        open_before.request("GET", "/", headers={"Host": "nobody.example.test"})
+        assert open_before.getresponse().status == 404
+        assert open_before.sock is socket
+    assert rig.box.published(edge, 8081) == rig.api_port
+    rig.api.ping()
+
+
+def test_what_strangers_say_about_themselves_is_replaced(rig: Rig) -> None:
+    prod = rig.route("prod", "blue")
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    status, body = rig.get(prod.host, "/from", **{"X-Forwarded-For": "203.0.113.7"})
+    assert status == 200
+    assert "203.0.113.7" not in body
+
+
+def test_the_access_log_names_the_service_and_no_secret(rig: Rig) -> None:
+    prod = rig.route("prod", "blue")
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    rig.get(
+        prod.host,
+        "/looked-for?token=s3cr3t-query",
+        Authorization="Bearer s3cr3t-bearer",
+        Cookie="session=s3cr3t-cookie",
+    )
+
+    def line() -> dict[str, object]:
+        shown = run(["docker", "logs", rig.box.name("edge")])
+        assert "s3cr3t" not in shown.stdout + shown.stderr
+        lines = [text for text in shown.stdout.splitlines() if "/looked-for" in text]
+        return dict(json.loads(lines[-1])) if lines else {}
+
+    eventually(lambda: bool(line()), "the request is in the log", within=10)
+    logged = line()
+    assert logged["ServiceName"] == "notes_prod@file"
+    assert logged["DownstreamStatus"] == 200
+    assert isinstance(logged["Duration"], int)
+    assert str(logged["RequestPath"]).startswith("/looked-for")
+    assert PASSWORD.reveal() not in Path(rig.routes.folder / "junov-api.yaml").read_text()

@@ -1,0 +1,40 @@
+"""Whole command lines of Compose, without an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from junov.engine.compose import down_argv, logs_argv, run_once_argv, stop_argv, up_argv
+
+COMPOSE = ("docker", "compose")
+STACK = Path("/state/stack.yaml")
+ON = "docker compose --progress plain --env-file /dev/null --file /state/stack.yaml"
+
+
+def line(argv: list[str]) -> str:
+    return " ".join(argv)
+
+
+def test_a_one_off_container_starts_nothing_else_and_goes_away() -> None:
+    assert line(run_once_argv(COMPOSE, STACK, "alembic", ["alembic", "current"])) == (
+        f"{ON} run --rm --no-deps --no-TTY --quiet-pull alembic alembic current"
+    )
+
+
+def test_services_are_started_without_what_they_depend_on() -> None:
+    assert line(up_argv(COMPOSE, STACK, ["web", "worker"])) == (
+        f"{ON} up --detach --no-deps --no-build --quiet-pull web worker"
+    )
+
+
+def test_stopping_and_removing() -> None:
+    assert line(stop_argv(COMPOSE, STACK)) == f"{ON} stop --timeout 30"
+    down = "docker compose --project-name notes_prod down --remove-orphans --timeout 30"
+    assert line(down_argv(COMPOSE, "notes_prod", volumes=False)) == down
+    assert line(down_argv(COMPOSE, "notes_prod", volumes=True)) == f"{down} --volumes"
+
+
+def test_logs_need_no_file() -> None:
+    assert line(logs_argv(COMPOSE, "notes_prod", ["web"], follow=True, tail="50")) == (
+        "docker compose --project-name notes_prod logs --tail 50 --follow web"
+    )

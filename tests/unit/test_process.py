@@ -1,0 +1,60 @@
+"""Running programs: outcomes, time bounds, and what a failure tells."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from junov.errors import CommandError
+from junov.process import NOT_FOUND, TIMED_OUT, check, run
+
+PYTHON = sys.executable
+
+
+def test_output_and_exit_code_come_back() -> None:
+    result = run([PYTHON, "-c", "import sys; print('out'); print('err', file=sys.stderr); exit(3)"])
+    assert (result.exit_code, result.stdout, result.stderr) == (3, "out\n", "err\n")
+
+
+def test_lines_come_as_they_are_printed() -> None:
+    lines: list[str] = []
+    code = "import sys; print('a'); print('b', file=sys.stderr)"
+    result = run([PYTHON, "-u", "-c", code], on_line=lines.append)
+    assert lines == ["a", "b"]
+    assert result.tail() == "a\nb"
+
+
+def test_standard_input_is_given_or_empty() -> None:
+    code = "import sys; print(repr(sys.stdin.read()))"
+    assert run([PYTHON, "-c", code]).stdout == "''\n"
+    assert run([PYTHON, "-c", code], stdin="hello").stdout == "'hello'\n"
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_what_runs_out_of_time_is_ended_with_its_children(streamed: bool, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    code = (
+        "import subprocess, sys, pathlib; p = subprocess.Popen(['sleep', '60']);"
+        f"pathlib.Path({str(started)!r}).write_text(str(p.pid)); p.wait()"
+    )
+    on_line = (lambda _: None) if streamed else None
+    result = run([PYTHON, "-c", code], timeout=2, on_line=on_line)
+    assert result.exit_code == TIMED_OUT
+    child = Path(f"/proc/{started.read_text()}/stat")
+    assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_missing_program_is_a_result_and_check_says_what_is_missing() -> None:
+    assert run(["no-such-program"]).exit_code == NOT_FOUND
+    with pytest.raises(CommandError, match=r"could not greet: no-such-program is not installed"):
+        check(["no-such-program"], doing="greet")
+
+
+def test_check_shows_the_last_lines() -> None:
+    with pytest.raises(CommandError) as caught:
+        check([PYTHON, "-c", "exit('boom')"], doing="greet", remedy="be kind")
+    assert caught.value.exit_code == 1
+    assert caught.value.detail == "boom"
+    assert caught.value.remedy == "be kind"
