@@ -40,7 +40,6 @@ def lint(ref: str | None, start: Path, allow_dirty: bool, verbose: bool, as_json
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the digests to this file as NAME=value lines, for later CI jobs.",
 )
-@click.option("--no-cache", is_flag=True, help="Build every layer anew.")
 def build(
     ref: str | None,
     start: Path,
@@ -48,7 +47,6 @@ def build(
     verbose: bool,
     as_json: bool,
     dotenv: Path | None,
-    no_cache: bool,
 ) -> None:
     """Build and push the images of a commit: the release target and the debug target.
 
@@ -57,7 +55,7 @@ def build(
     from junov.delivery.build import build as story
 
     def run_story(source: Source, steps: Steps) -> dict[str, Any]:
-        image = story(source, Site(), steps, no_cache=no_cache)
+        image = story(source, Site(), steps)
         if dotenv:
             dotenv.write_text(image.to_dotenv(), encoding="utf-8")
         return image.to_json()
@@ -87,7 +85,7 @@ def test(
     It runs beside a throw-away Postgres in a network of its own, and nothing of it is left
     afterwards. A pass is recorded on the image in the registry.
     """
-    from junov.delivery.test import test as story
+    from junov.delivery.testing import run_tests as story
 
     def run_story(source: Source, steps: Steps) -> dict[str, Any]:
         return story(source, Site(), steps, again=again, report=report).to_json()

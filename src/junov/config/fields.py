@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 
 
 def parse_duration(text: object) -> int:
@@ -41,7 +41,7 @@ def format_duration(seconds: float) -> str:
 Duration = Annotated[
     int,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\d{1,6}[smhdw]$", "examples": ["7d"]}),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,6}[smhdw]$", "examples": ["7d"]}),
 ]
 
 # GitLab squeezes dashes in its slugs, and identity.py needs names without a double dash to keep
@@ -69,18 +69,63 @@ _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 
 def check_host(text: str) -> str:
     """A DNS host name in lower case (RFC 1123), or a ValueError that says what is wrong."""
-    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
-        raise ValueError(f"expected a host name such as notes.example.com, found `{text}`")
+    if not _is_host(text):
+        raise ValueError(_no_host(text))
     return text
 
 
 def _check_host_template(text: str) -> str:
-    check_host(text.replace("{slug}", "x" * 24))
+    if not _is_host(text.replace("{slug}", "x" * 24)):
+        raise ValueError(_no_host(text))
     return text
 
 
-HostTemplate = Annotated[str, AfterValidator(_check_host_template)]
-Host = Annotated[str, AfterValidator(check_host)]
+def _is_host(text: str) -> bool:
+    return len(text) <= 253 and all(_LABEL.fullmatch(label) for label in text.split("."))
+
+
+def _no_host(text: str) -> str:
+    if "*" in text:
+        hint = "; instead of `*`, write {slug} where the environment's slug belongs"
+    elif "{" in text.replace("{slug}", ""):
+        hint = "; the only word in braces is {slug}"
+    elif "://" in text or "/" in text:
+        hint = "; leave the scheme and the path out"
+    elif re.search(r":\d+$", text):
+        hint = "; leave the port out"
+    elif _is_host(text.lower().replace("{slug}", "x" * 24)):
+        hint = "; write it in lower case"
+    else:
+        hint = ""
+    return f"expected a host name such as notes.example.com, found `{text}`{hint}"
+
+
+# The schema's patterns cannot count what `{slug}` will take up; the functions above do.
+_LABEL_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_LABEL_TEMPLATE = r"(?:[a-z0-9]|\{slug\})(?:(?:[a-z0-9-]|\{slug\})*(?:[a-z0-9]|\{slug\}))?"
+
+HostTemplate = Annotated[
+    str,
+    AfterValidator(_check_host_template),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^{_LABEL_TEMPLATE}(?:\.{_LABEL_TEMPLATE})*$",
+            "maxLength": 253,
+        }
+    ),
+]
+Host = Annotated[
+    str,
+    AfterValidator(check_host),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": rf"^{_LABEL_PATTERN}(?:\.{_LABEL_PATTERN})*$",
+            "maxLength": 253,
+        }
+    ),
+]
 
 # What git check-ref-format(1) refuses in any ref.
 _NOT_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?\[\\]|\.\.|@\{|//|^[/-]|/$|\.$|\.lock(/|$)|(^|/)\.")
@@ -94,19 +139,61 @@ def check_pattern(text: str) -> str:
     """
     if text.count("*") > 1:
         raise ValueError(f"expected at most one `*`, found `{text}`")
-    if not text or _NOT_IN_REF.search(text.replace("*", "x")) or text == "@":
+    if not text:
+        raise ValueError("expected a branch or tag, found an empty text")
+    if _NOT_IN_REF.search(text.replace("*", "x")) or text == "@":
         raise ValueError(f"no ref of git can match `{text}` (see git check-ref-format)")
     return text
 
 
-RefPattern = Annotated[str, AfterValidator(check_pattern)]
+RefPattern = Annotated[
+    str,
+    AfterValidator(check_pattern),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "pattern": r"^[^*]*\*?[^*]*$",
+            "not": {
+                "type": "string",
+                "anyOf": [{"const": "@"}, {"pattern": _NOT_IN_REF.pattern}],
+            },
+        }
+    ),
+]
+
+_IMAGE = re.compile(r"[a-z0-9](?:[A-Za-z0-9_.:/@-]*[A-Za-z0-9_.-])?")
 
 
 def _check_image(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][\w.:/@-]*", text) or text.endswith((":", "/", "@")):
+    if not _IMAGE.fullmatch(text):
         raise ValueError(f"expected an image such as postgres:15-bookworm, found `{text}`")
     return text
 
 
-ImageName = Annotated[str, AfterValidator(_check_image)]
+ImageName = Annotated[
+    str,
+    AfterValidator(_check_image),
+    WithJsonSchema({"type": "string", "pattern": f"^{_IMAGE.pattern}$"}),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+DATABASE_WORDS = ("user", "password", "host", "port", "name")
+# `{user.x}`, `{user!r}` and `{port:>9}` mean something to str.format, and to nobody here.
+_DATABASE_TEMPLATE = re.compile(
+    rf"(?:[^{{}}]|\{{\{{|\}}\}}|\{{(?:{'|'.join(DATABASE_WORDS)})\}})*", re.DOTALL
+)
+
+
+def _check_database_template(text: str) -> str:
+    if not _DATABASE_TEMPLATE.fullmatch(text):
+        words = ", ".join(f"{{{word}}}" for word in DATABASE_WORDS)
+        raise ValueError(f"expected no words in braces but {words}, found `{text}`")
+    return text
+
+
+DatabaseTemplate = Annotated[
+    str,
+    AfterValidator(_check_database_template),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DATABASE_TEMPLATE.pattern}$"}),
+]

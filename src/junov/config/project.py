@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from junov.config.fields import Duration, HostTemplate, Name, Port, RefPattern
+from junov.config.fields import DatabaseTemplate, Duration, HostTemplate, Name, Port, RefPattern
 from junov.config.overlap import kinds_that_collide
 from junov.config.validation import Model, in_file_order, validate
 from junov.config.yamlfile import YamlFile, read_yaml
@@ -64,7 +64,9 @@ class Web(Model):
     service: str = Field("web", description="Its name in the compose file.")
     port: Port = Field(8000, description="The port that it listens on inside its container.")
     health: str = Field(
-        "/health", pattern="^/", description="Answers 2xx once it is ready for requests."
+        "/health",
+        pattern="^/",
+        description="The path that answers 2xx once it is ready for requests.",
     )
     timeout: Duration = Field(120, description="How long it may take to become ready.")
 
@@ -84,7 +86,7 @@ class Database(Model):
         description="The database service of the compose file. Deployed environments reach the "
         "server's Postgres under this name instead.",
     )
-    variables: Mapping[str, str] = Field(
+    variables: Mapping[str, DatabaseTemplate] = Field(
         {"DATABASE_URL": "postgresql://{user}:{password}@{host}:{port}/{name}"},
         description="The variables that tell the project's services where their database is.",
     )
@@ -96,18 +98,6 @@ class Database(Model):
     connections: int = Field(
         20, ge=2, le=1000, description="How many connections one environment may hold."
     )
-
-    @model_validator(mode="after")
-    def _variables_use_known_words(self) -> Self:
-        for name, template in self.variables.items():
-            try:
-                template.format(user="", password="", host="", port="", name="")
-            except (KeyError, IndexError, ValueError):
-                raise ValueError(
-                    f"`{name}` may use {{user}}, {{password}}, {{host}}, {{port}} and {{name}}, "
-                    f"found `{template}`"
-                ) from None
-        return self
 
 
 class EnvironmentKind(Model):
@@ -135,14 +125,27 @@ class EnvironmentKind(Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.branch is None) == (self.tag is None):
-            raise ValueError("expected either `branch` or `tag`")
-        if self.is_pattern and "{slug}" not in self.host:
-            raise ValueError(
-                f"every ref that matches `{self.pattern}` would have the host `{self.host}`; "
-                "put {slug} into it"
-            )
+        wrong = _inconsistency(self.branch, self.tag, self.host)
+        if wrong:
+            raise ValueError(wrong)
         return self
+
+
+def _inconsistency(branch: object, tag: object, host: object) -> str:
+    """What keeps the keys of one kind from going together; empty where nothing does."""
+    if branch is None and tag is None:
+        return "expected `branch` or `tag`, found neither"
+    if branch is not None and tag is not None:
+        return "expected `branch` or `tag`, found both"
+    pattern = branch if branch is not None else tag
+    if not (isinstance(pattern, str) and isinstance(host, str)):
+        return ""
+    # A host with a `*` or another word in braces is wrong by itself, and told so.
+    if "*" in pattern and not {"*", "{"} & set(host):
+        return (
+            f"every ref that matches `{pattern}` would have the host `{host}`; put {{slug}} into it"
+        )
+    return ""
 
 
 class Waiver(Model):
@@ -239,7 +242,7 @@ def read_project(root: Path, *, named: Path | None = None) -> ProjectFolder:
     named = named if named is not None else nearby(root)
     file = read_yaml(root / FILE_NAME, shown=named / FILE_NAME)
     project, problems = validate(Project, file)
-    problems += _collisions(file)
+    problems += [*_inconsistencies(file), *_collisions(file)]
     if problems or project is None:
         raise ConfigError(in_file_order(problems))
     return ProjectFolder(root, project, file, named)
@@ -253,14 +256,35 @@ def nearby(path: Path) -> Path:
         return path
 
 
-def _collisions(file: YamlFile) -> list[Problem]:
-    """Environments that could claim one thing, among those that are valid by themselves."""
+def _raw_kinds(file: YamlFile) -> Iterator[tuple[str, Any]]:
     data: Any = file.data
     raw = data.get("environments") if isinstance(data, Mapping) else None
-    kinds: dict[str, EnvironmentKind] = {}
     for name, value in raw.items() if isinstance(raw, Mapping) else ():
+        yield str(name), value
+
+
+def _inconsistencies(file: YamlFile) -> list[Problem]:
+    """What doesn't go together in kinds whose keys are wrong by themselves too.
+
+    pydantic looks at a whole only once all its parts are right; a person wants to mend both at
+    once. What it has found as well is the same problem, and stands in the list once.
+    """
+    found = []
+    for name, value in _raw_kinds(file):
+        if isinstance(value, Mapping):
+            wrong = _inconsistency(*(value.get(key) for key in ("branch", "tag", "host")))
+            if wrong:
+                place = file.place(("environments", name))
+                found.append(Problem(f"`environments.{name}`: {wrong}", place))
+    return found
+
+
+def _collisions(file: YamlFile) -> list[Problem]:
+    """Environments that could claim one thing, among those that are valid by themselves."""
+    kinds: dict[str, EnvironmentKind] = {}
+    for name, value in _raw_kinds(file):
         try:
-            kinds[str(name)] = EnvironmentKind.model_validate(value)
+            kinds[name] = EnvironmentKind.model_validate(value)
         except ValidationError:
             continue
     return [

@@ -28,11 +28,16 @@ def validate(model: type[M], file: YamlFile) -> tuple[M | None, list[Problem]]:
     Returns:
         The model, or None where there are problems; and the problems in the order of the file.
     """
-    if not isinstance(file.data, Mapping):
-        found = "nothing" if file.data is None else describe(file.data)
-        return None, [Problem(f"expected keys and values, found {found}", file.place(()))]
+    data = file.data
+    required = [name for name, info in model.model_fields.items() if info.is_required()]
+    if data is None and required:
+        needed = " and ".join(f"`{name}`" for name in required)
+        return None, [Problem("the file is empty", file.place(()), f"it needs at least {needed}")]
+    if data is not None and not isinstance(data, Mapping):
+        found = f"expected keys and values, found {describe(data)}"
+        return None, [Problem(found, file.place(()), "begin each line with a key: `key: value`")]
     try:
-        return model.model_validate(file.data), []
+        return model.model_validate(data or {}), []
     except ValidationError as error:
         problems = [_problem(model, file, detail) for detail in error.errors()]
     return None, in_file_order(problems)
@@ -68,6 +73,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The known word that `word` may stand for, as a remedy; the list of all where none is near."""
     words = sorted(known)
     near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.6)
+    near = near or [known for known in words if len(word) > 2 and known.startswith(word.lower())]
     if near:
         return f"did you mean `{near[0]}`?"
     return f"known here: {', '.join(words)}" if words else ""
@@ -91,6 +97,13 @@ def _problem(model: type[BaseModel], file: YamlFile, detail: ErrorDetails) -> Pr
             file.place(loc[:-1], key=True),
             f"add `{loc[-1]}: {_example(model, loc)}`",
         )
+    if kind == "invalid_key" or (detail["loc"][-1:] == ("[key]",) and kind == "string_type"):
+        shown = str(loc[-1])
+        return Problem(
+            f"the key `{shown}` is read as {describe(value)}, but a key has to be a text",
+            file.place(loc, key=True),
+            f'put it in quotes: "{shown}"',
+        )
     if detail["loc"][-1:] == ("[key]",):
         return Problem(f"{name} cannot be a name here: {_words(detail)}", file.place(loc, key=True))
     if kind == "string_type" and isinstance(value, int | float):
@@ -102,14 +115,39 @@ def _problem(model: type[BaseModel], file: YamlFile, detail: ErrorDetails) -> Pr
         )
     if kind == "literal_error":
         expected = _literals(model, loc)
+        near = did_you_mean(str(value), expected)
         return Problem(
             f"{name}: expected {' or '.join(expected)}, found {describe(value)}",
             file.place(loc),
-            did_you_mean(str(value), expected),
+            near if near.startswith("did") else "",
         )
     if kind == "value_error":
         return Problem(f"{name}: {_words(detail)}", file.place(loc))
-    return Problem(f"{name}: {_words(detail)}, found {describe(value)}", file.place(loc))
+    if kind == "string_pattern_mismatch":
+        words = f"expected a text such as `{_example(model, loc)}`, found {describe(value)}"
+        return Problem(f"{name}: {words}", file.place(loc))
+    if kind == "too_short":
+        return Problem(f"{name}: {_words(detail)}, found none", file.place(loc))
+    return Problem(
+        f"{name}: {_words(detail)}, found {describe(value)}",
+        file.place(loc),
+        _remedy(kind, value, optional=not _is_required(model, loc)),
+    )
+
+
+def _remedy(kind: str, value: object, *, optional: bool) -> str:
+    """What to do about a value of the wrong type."""
+    if value is None:
+        return "give it a value, or leave the key out" if optional else "give it a value"
+    if kind == "int_type" and isinstance(value, str) and value.isdigit():
+        return f"take the quotes away: {value}"
+    if kind == "bool_type" and isinstance(value, str):
+        meant = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false"}
+        word = meant.get(value.lower(), value.lower())
+        return f"write it as: {word}" if word in {"true", "false", *meant.values()} else ""
+    if kind == "tuple_type":
+        return "a list is written [one, two], or one item a line, each after `- `"
+    return ""
 
 
 _EXPECTED = {
@@ -134,10 +172,10 @@ def _words(detail: ErrorDetails) -> str:
             return f"expected at least {context['ge']}"
         case "less_than_equal":
             return f"expected at most {context['le']}"
-        case "string_pattern_mismatch":
-            return f"expected a text of the form {context['pattern']}"
         case "too_short":
-            return f"expected at least {context['min_length']} item(s)"
+            return f"expected at least {context['min_length']}"
+        case "string_too_short":
+            return f"expected at least {context['min_length']} characters"
         case kind:
             return _EXPECTED.get(kind, detail["msg"])
 
@@ -187,10 +225,20 @@ def _literals(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     return [str(value) for value in get_args(found)] if get_origin(found) is Literal else []
 
 
+def _is_required(model: type[BaseModel], loc: Sequence[str | int]) -> bool:
+    parent = _type_at(model, loc[:-1])
+    if isinstance(parent, type) and issubclass(parent, BaseModel) and loc:
+        info = parent.model_fields.get(str(loc[-1]))
+        return bool(info and info.is_required())
+    return True
+
+
 def _example(model: type[BaseModel], loc: Sequence[str | int]) -> str:
     parent = _type_at(model, loc[:-1])
     if isinstance(parent, type) and issubclass(parent, BaseModel):
         info = parent.model_fields.get(str(loc[-1]))
         if info and info.examples:
             return str(info.examples[0])
+        if info and isinstance(info.default, str):
+            return info.default
     return "…"

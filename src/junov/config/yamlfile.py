@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from junov.errors import ConfigError, NotFoundError, Place, Problem
 
@@ -109,8 +111,12 @@ def read_yaml(path: Path, *, shown: Path | None = None) -> YamlFile:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFoundError(f"there is no {shown}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(f"cannot be read: {error}", Place(shown))]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        what = "this is not UTF-8 text"
+        raise ConfigError([Problem(what, Place(shown, line), "save the file as UTF-8")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(f"cannot be read: {error.strerror}", Place(shown))]) from None
     return parse_yaml(text, shown)
 
 
@@ -119,26 +125,55 @@ def parse_yaml(text: str, path: Path) -> YamlFile:
     try:
         root = YAML(pure=True).compose(text)
         loader = YAML(typ="safe", pure=True)
+        loader.Constructor = _Constructor
         loader.allow_duplicate_keys = True  # reported below, all of them and with both places
         data = loader.load(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        raise ConfigError(
-            [Problem(f"this is not valid YAML: {what}", place, _syntax_remedy(what))]
-        ) from None
+        raise ConfigError([_syntax_problem(error, path)]) from None
+    except ReaderError as error:
+        line, column = _position(text, error.position)
+        what = f"this is not valid YAML: the character U+{error.character:04X} cannot be here"
+        place = Place(path, line, column)
+        raise ConfigError([Problem(what, place, "remove the character")]) from None
     except (YAMLError, ValueError) as error:
         raise ConfigError([Problem(f"this is not valid YAML: {error}", Place(path))]) from None
+    except RecursionError:
+        what = "this is not valid YAML: lists and keys are nested too deeply"
+        raise ConfigError([Problem(what, Place(path))]) from None
     duplicates = list(_duplicates(root, path))
     if duplicates:
         raise ConfigError(duplicates)
     return YamlFile(path, data, root)
 
 
+class _Constructor(SafeConstructor):
+    """Reads dates as the texts that they are: no key of ours or of Compose takes a date."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def _position(text: str, index: int) -> tuple[int, int]:
+    return text.count("\n", 0, index) + 1, index - (text.rfind("\n", 0, index) + 1) + 1
+
+
+def _syntax_problem(error: MarkedYAMLError, path: Path) -> Problem:
+    mark, began = error.problem_mark or error.context_mark, error.context_mark
+    place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
+    what = " ".join(part for part in (error.context, error.problem) if part)
+    since = f" (it began on line {began.line + 1})" if began and began.line < mark.line else ""
+    return Problem(f"this is not valid YAML: {what}{since}", place, _syntax_remedy(what))
+
+
 def _syntax_remedy(what: str) -> str:
     if "found character '\\t'" in what or "\\t" in what:
         return "indent with spaces, not tabs"
+    if "another document" in what:
+        return "keep one document in the file, and remove the line `---`"
+    if "constructor for the tag" in what:
+        return "remove the word that begins with `!`, or put the value in quotes"
+    if "undefined alias" in what:
+        return "define the name with `&` before it is used, or put the value in quotes"
     if "mapping values are not allowed" in what:
         return "check the indentation, and quote values that contain a colon followed by a space"
     if "found unknown escape" in what:

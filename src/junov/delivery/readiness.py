@@ -19,6 +19,7 @@ def wait_ready(
     url: str | None,
     timeout: float,
     redact: Callable[[str], str],
+    may_end: bool = False,
 ) -> float:
     """Wait until a container is ready.
 
@@ -31,6 +32,7 @@ def wait_ready(
         url: its health path, reached directly; None where only Docker's health is asked.
         timeout: seconds until it counts as failed.
         redact: takes secrets out of its log before that becomes part of an error.
+        may_end: whether ending with exit code 0 is its readiness.
 
     Returns:
         How many seconds it took.
@@ -44,14 +46,18 @@ def wait_ready(
         now = engine.container(container.id)
         if now is None or now.state in ("exited", "dead", "removing"):
             code = engine.exit_code(container.id) if now else None
+            if may_end and code == 0:
+                break
             raise _failed(engine, container, f"ended with exit code {code}", redact)
         answered, said = _answers(url) if url else (True, "")
-        if answered and now.running and now.health in ("", "healthy"):
-            return time.monotonic() - began
+        if answered and now.running and not may_end and now.health in ("", "healthy"):
+            break
         if answered:
             said = f"its healthcheck says {now.health or now.state}"
         time.sleep(_POLL_SECONDS)
-    raise _failed(engine, container, f"was not ready after {timeout:g} s: {said}", redact)
+    else:
+        raise _failed(engine, container, f"was not ready after {timeout:g} s: {said}", redact)
+    return time.monotonic() - began
 
 
 def _answers(url: str) -> tuple[bool, str]:

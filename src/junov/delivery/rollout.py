@@ -15,12 +15,14 @@ from junov.delivery.readiness import wait_ready
 from junov.edge import Route
 from junov.engine.api import Container
 from junov.environments import Environment
-from junov.environments.labels import ENVIRONMENT, PROJECT, RELEASE, SERVER, SERVICE
+from junov.environments.labels import ENVIRONMENT, PROJECT, RELEASE, SERVER
 from junov.errors import StageError
 from junov.secret import redact
 from junov.site import Site
 from junov.stacks.stack import Stack
 from junov.steps import Step
+
+_ROUTE_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class Rollout:
     release: int
 
     def start_supporting(self, step: Step) -> None:
-        """Start what web needs and is not the project's own image."""
+        """Start what web may need and is not the project's own image."""
         self._up(self.stack.supporting, step)
+        self._wait_for(self.stack.supporting)
+        step.note = ", ".join(self.stack.supporting) or "there are none"
 
     def start_web(self, step: Step) -> Container:
         """Start web's new container beside the old one, and wait until it is ready.
@@ -70,7 +74,7 @@ class Rollout:
         step.note = f"{container.name} is ready after {seconds:.1f} s"
         return container
 
-    def switch(self, container: Container) -> None:
+    def switch(self, container: Container, step: Step) -> None:
         """Send requests to the new container, and wait until the edge does so."""
         route = Route(
             name=self.environment.identity.route,
@@ -82,21 +86,14 @@ class Rollout:
             release=self.release,
         )
         self.site.routes.write(route)
-        self.site.edge_api.wait_until_routed(route)
+        seconds = self.site.edge_api.wait_until_routed(route, timeout=_ROUTE_SECONDS)
+        step.note = f"{route.servers[0]} after {seconds:.2f} s"
 
     def roll_background(self, step: Step) -> None:
         """Bring the project's other services to the new release."""
         self._up(self.stack.background, step)
-        for container in self._containers(release=self.release):
-            if container.labels.get(SERVICE) in self.stack.background:
-                wait_ready(
-                    self.site.engine,
-                    container,
-                    url=None,
-                    timeout=self.web.timeout,
-                    redact=lambda text: redact(text, self.stack.secrets),
-                )
-        step.note = ", ".join(self.stack.background)
+        self._wait_for(self.stack.background)
+        step.note = ", ".join(self.stack.background) or "there are none"
 
     def retire_old(self, step: Step) -> None:
         """Stop and remove what is not of this release: old web containers and removed services.
@@ -118,6 +115,21 @@ class Rollout:
     def _up(self, services: tuple[str, ...], step: Step) -> None:
         if services:
             self.site.runtime.up(self.file, services, on_line=step.say)
+
+    def _wait_for(self, services: tuple[str, ...]) -> None:
+        for container in self._containers():
+            if container.service in services:
+                wait_ready(
+                    self.site.engine,
+                    container,
+                    url=None,
+                    timeout=self.web.timeout,
+                    redact=lambda text: redact(text, self.stack.secrets),
+                    may_end=self._runs_once(container.service),
+                )
+
+    def _runs_once(self, service: str) -> bool:
+        return bool(self.stack.model["services"][service].get("restart") == "no")
 
     def _web_container(self) -> Container:
         found = [

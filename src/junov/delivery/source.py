@@ -100,7 +100,7 @@ def open_source(
     repo = Repository.open(root)
     commit = repo.resolve(ref, os.environ)
     checked_out = commit.commit == repo.head()
-    dirty = tuple(repo.dirty_paths()) if checked_out else ()
+    dirty = repo.changes() if checked_out else ()
     inside, named = root.resolve().relative_to(repo.root.resolve()), nearby(root)
     if work_tree and checked_out:
         yield _source(read_project(root), repo, commit, dirty)

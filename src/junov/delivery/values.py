@@ -14,28 +14,6 @@ from junov.site import Site
 POSTGRES_PORT = 5432
 
 
-def interpolated(environment: Environment) -> dict[str, str]:
-    """What a compose file may use as `${…}`, beside the project's env files."""
-    return {
-        "JUNOV_PROJECT": environment.project,
-        "JUNOV_ENVIRONMENT": environment.name,
-        "JUNOV_KIND": environment.kind,
-        "JUNOV_SLUG": environment.identity.slug,
-        "JUNOV_HOST": environment.host,
-    }
-
-
-def runtime(environment: Environment, *, url: str, commit: str, release: int) -> dict[str, str]:
-    """What every container of the project's own image is told about itself."""
-    return {
-        "JUNOV_PROJECT": environment.project,
-        "JUNOV_ENVIRONMENT": environment.name,
-        "JUNOV_URL": url,
-        "JUNOV_COMMIT": commit,
-        "JUNOV_RELEASE": str(release),
-    }
-
-
 def database_password(site: Site, environment: Environment) -> Secret:
     """The password of the environment's role: never kept, made again whenever it is needed."""
     return site.password("database", *environment.identity.secret_scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,14 +120,17 @@ class EdgeApi:
 
     def _ask(self, client: Client, path: str) -> dict[str, Any] | None:
         response = client.get(path)
-        if response.status_code == 200:
-            data = response.json()
-            return data if isinstance(data, dict) else {}
         # What its API doesn't have is told in JSON (under text/plain); where the API's own router
         # has not been loaded, Traefik's answer to all it doesn't know is "404 page not found".
         if response.status_code == 404 and response.text.lstrip().startswith("{"):
             return None
+        if response.status_code == 200:
+            with contextlib.suppress(ValueError):
+                data = response.json()
+                if isinstance(data, dict):
+                    return data
         why = {
+            200: "isn't Traefik's API",
             401: "refuses the password",
             403: "doesn't answer this machine's address",
             404: "has no API; its rules have not been loaded",

@@ -78,7 +78,7 @@ log:
   level: INFO
   format: json
 
-# No header is written (cookies, tokens), and no value of a query string.
+# No header is written (cookies, tokens), and no query string (links to reset a password).
 accessLog:
   format: json
   fields:
@@ -102,7 +102,7 @@ accessLog:
     headers:
       defaultMode: drop
     queryParameters:
-      defaultMode: redact
+      defaultMode: drop
 """
 
 

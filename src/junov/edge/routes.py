@@ -145,7 +145,8 @@ class Routes:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # Beside the folder: each change inside makes Traefik read all of it again.
-            lock = FileLock(self.folder.with_name(f"{self.folder.name}.lock"), timeout=LOCK_TIMEOUT)
+            path = self.folder.with_name(f"{self.folder.name}.lock")
+            lock = FileLock(path, timeout=LOCK_TIMEOUT, poll_interval=0.01)
             lock.acquire()
         except Timeout:
             raise LockedError(

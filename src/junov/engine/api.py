@@ -46,6 +46,7 @@ class Container:
         labels: its labels.
         addresses: its IPv4 address in each network.
         ports: published ports: container port → host port.
+        ended_well: whether it has ended with exit code 0.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Container:
     labels: Mapping[str, str]
     addresses: Mapping[str, str]
     ports: Mapping[int, int]
+    ended_well: bool
 
     @property
     def service(self) -> str:
@@ -134,6 +136,11 @@ class Engine:
         except NotFound:
             return ""
         return raw.decode("utf-8", "replace").strip()
+
+    def start_container(self, container_id: str) -> None:
+        """Start a stopped container; one that runs is left alone."""
+        with _translated("start a container"):
+            self._api.start(container_id)
 
     def stop_container(self, container_id: str, *, at_most: int | None = None) -> None:
         """Stop a container: with its own grace period, or with this one, in seconds."""
@@ -345,6 +352,7 @@ def _listed(raw: Mapping[str, Any]) -> Container:
         ports={
             p["PrivatePort"]: p["PublicPort"] for p in raw.get("Ports", ()) if "PublicPort" in p
         },
+        ended_well=status.startswith("Exited (0)"),
     )
 
 
@@ -366,4 +374,5 @@ def _inspected(raw: Mapping[str, Any]) -> Container:
             name: net.get("IPAddress", "") for name, net in (settings["Networks"] or {}).items()
         },
         ports=ports,
+        ended_well=state["Status"] == "exited" and state["ExitCode"] == 0,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def run_once_argv(
         *_on(compose, stack),
         "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", service, *command,
     ]  # fmt: skip
+
+
+def run_to_end_argv(compose: Sequence[str], stack: Path, service: str) -> list[str]:
+    """The command line that runs a service with what it depends on, and keeps its container."""
+    return [*_on(compose, stack), "run", "--no-TTY", "--quiet-pull", service]
 
 
 def up_argv(compose: Sequence[str], stack: Path, services: Sequence[str]) -> list[str]:
@@ -64,6 +70,12 @@ def logs_argv(
     return [*argv, *(["--follow"] if follow else []), *services]
 
 
+def exec_argv(docker: Sequence[str], container: str, command: Sequence[str]) -> list[str]:
+    """The command line that runs a command in a container, on a terminal where there is one."""
+    terminal = ["--interactive"] + (["--tty"] if sys.stdin.isatty() else [])
+    return [*docker, "exec", *terminal, container, *command]
+
+
 def _on(compose: Sequence[str], stack: Path) -> list[str]:
     # An env file of nothing keeps Compose from reading a stray .env beside the stack.
     return [*compose, "--progress", "plain", "--env-file", "/dev/null", "--file", str(stack)]
@@ -92,6 +104,15 @@ class Compose:
     ) -> int:
         """See `Runtime.run_once`."""
         argv = run_once_argv(self._argv, stack, service, command)
+        return self._run(argv, timeout=timeout, on_line=on_line).exit_code
+
+    def run_to_end(self, stack: Path, service: str, *, timeout: float, on_line: Line) -> int:
+        """Run a service to its end, with what it depends on; its container stays, to be read.
+
+        Returns:
+            Its exit code; 124 where its time was up.
+        """
+        argv = run_to_end_argv(self._argv, stack, service)
         return self._run(argv, timeout=timeout, on_line=on_line).exit_code
 
     def up(self, stack: Path, services: Sequence[str], *, on_line: Line) -> None:

@@ -19,7 +19,13 @@ DATABASE_ALIAS = "dev.junov.database-alias"
 
 
 def ensure_network(
-    engine: Engine, name: str, *, server: str, pool: str, size: int, labels: Mapping[str, str]
+    engine: Engine,
+    name: str,
+    *,
+    server: str | None,
+    pool: str,
+    size: int,
+    labels: Mapping[str, str],
 ) -> Network:
     """The network of that name, made with a free subnet of the pool if it isn't there.
 
@@ -28,7 +34,7 @@ def ensure_network(
     Args:
         engine: the engine.
         name: the network's name.
-        server: the server's name.
+        server: the server's name; None for a network of a test run.
         pool: where subnets come from.
         size: the prefix length of the subnet.
         labels: labels of a new network, beside the server's.
@@ -37,7 +43,7 @@ def ensure_network(
         StageError: a network of that name belongs to somebody else.
         UnavailableError: the pool is used up.
     """
-    wanted = {**labels, SERVER: server}
+    wanted = {**labels, SERVER: server} if server else dict(labels)
     networks = engine.networks()
     existing = next((net for net in networks if net.name == name), None)
     if existing:

@@ -1,37 +1,39 @@
-"""Removes what a test run leaves behind when it is killed.
+"""Removes what a run leaves behind when it is killed.
 
 A killed process cannot clean up after itself, so a run that makes throw-away containers starts this
 watcher first. It waits on a pipe that the kernel closes when the run ends, however it ends. Told
-`done` before that, it does nothing; otherwise it removes everything that carries the run's label.
+`done` before that, it does nothing; otherwise it removes everything that carries the run's labels.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from junov.engine.api import Engine
-from junov.environments.labels import TEST_RUN
 from junov.errors import JunovError
 
 _DONE = b"done\n"
 
 
 @contextmanager
-def reaped(engine: Engine, run: str, folders: Sequence[Path] = ()) -> Iterator[None]:
+def reaped(
+    engine: Engine, labels: Mapping[str, str], folders: Sequence[Path] = ()
+) -> Iterator[None]:
     """Whatever happens in the block or to this process: nothing of the run is left.
 
     Args:
         engine: the engine.
-        run: the value of the run's label.
+        labels: what all of the run carries, and nothing else.
         folders: folders to remove where this process is killed.
     """
     watcher = subprocess.Popen(
-        [sys.executable, "-m", "junov.engine.reaper", run, *map(str, folders)],
+        [sys.executable, "-m", "junov.engine.reaper", json.dumps(dict(labels)), *map(str, folders)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -41,28 +43,29 @@ def reaped(engine: Engine, run: str, folders: Sequence[Path] = ()) -> Iterator[N
         try:
             yield
         finally:
-            remove_run(engine, run)
+            remove_labelled(engine, labels)
         watcher.communicate(_DONE)
     finally:
         if watcher.stdin and not watcher.stdin.closed:
             watcher.stdin.close()
 
 
-def remove_run(engine: Engine, run: str) -> list[str]:
-    """Remove the containers, networks and volumes of a run.
+def remove_labelled(engine: Engine, labels: Mapping[str, str]) -> list[str]:
+    """Remove the containers, networks and volumes that carry all of these labels.
 
     Returns:
         The names of what was removed.
     """
-    label = {TEST_RUN: run}
+    if not labels:
+        raise ValueError("without a label, everything on the engine would be removed")
     removed = []
-    for container in engine.containers(label):
+    for container in engine.containers(labels):
         engine.remove_container(container.id)
         removed.append(container.name)
-    for network in engine.networks(label):
+    for network in engine.networks(labels):
         engine.remove_network(network.name)
         removed.append(network.name)
-    for volume in engine.volumes(label):
+    for volume in engine.volumes(labels):
         engine.remove_volume(volume)
         removed.append(volume)
     return removed
@@ -72,11 +75,11 @@ def main(argv: Sequence[str]) -> int:
     """Wait for the run to end, and clean up where it did not do so itself."""
     if sys.stdin.buffer.readline() == _DONE:
         return 0
-    run, folders = argv[0], argv[1:]
+    labels, folders = json.loads(argv[0]), argv[1:]
     # Its Compose may go on for a moment and start what it was about to start.
     for _ in range(3):
         try:
-            if not remove_run(Engine(), run):
+            if not remove_labelled(Engine(), labels):
                 break
         except JunovError:
             return 1

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NoReturn
 
 from junov.environments.environment import Ref, RefType
 from junov.errors import NotFoundError, StageError
@@ -103,38 +104,32 @@ def choose(text: str, refs: Iterable[str]) -> tuple[Ref, str]:
     Raises:
         NotFoundError: there is none of that name, or both a branch and a tag.
     """
-    known = set(refs)
-    names = [text] if f"{HEADS}{text}" in known or f"{TAGS}{text}" in known else []
-    if not names and (ref := forced(text)):
+    known = set(refs) - {f"{ORIGIN}HEAD"}
+    if ref := forced(text):
         return ref, _place(ref, known) or _missing(text, known)
-    bare = text.removeprefix("refs/remotes/").removeprefix("origin/")
-    branch, tag = Ref("branch", text), Ref("tag", text)
-    branch_place, tag_place = _place(branch, known), _place(tag, known)
-    if branch_place and tag_place:
+    found = [
+        (ref, place)
+        for ref in (Ref("branch", text), Ref("tag", text))
+        if (place := _place(ref, known))
+    ]
+    if len(found) > 1:
         raise NotFoundError(
             f"`{text}` is both a branch and a tag",
             remedy=f"say which: heads/{text} or tags/{text}",
         )
-    if branch_place:
-        return branch, branch_place
-    if tag_place:
-        return tag, tag_place
-    if f"{ORIGIN}{bare}" in known:
-        return Ref("branch", bare), f"{ORIGIN}{bare}"
-    return branch, _missing(text, known)
+    if found:
+        return found[0]
+    branch = Ref("branch", text.removeprefix("refs/remotes/").removeprefix("origin/"))
+    return branch, _place(branch, known) or _missing(text, known)
 
 
 def _place(ref: Ref, known: set[str]) -> str | None:
-    places = (
-        [f"{TAGS}{ref.name}"]
-        if ref.type == "tag"
-        else [f"{HEADS}{ref.name}", f"{ORIGIN}{ref.name}"]
-    )
-    return next((place for place in places if place in known), None)
+    prefixes = (TAGS,) if ref.type == "tag" else (HEADS, ORIGIN)
+    return next((p + ref.name for p in prefixes if p + ref.name in known), None)
 
 
-def _missing(text: str, known: set[str]) -> str:
-    names = sorted({_short(ref) for ref in known} - {"HEAD"})
+def _missing(text: str, known: set[str]) -> NoReturn:
+    names = sorted({_short(ref) for ref in known})
     wanted = text.removeprefix("refs/").removeprefix("heads/").removeprefix("tags/")
     close = difflib.get_close_matches(wanted, names, n=3)
     if close:

@@ -54,7 +54,7 @@ class Pass:
     layer: str = ""
 
 
-def tested_tag(digest: str) -> str:
+def record_tag(digest: str) -> str:
     """The tag of the record about an image: 78 characters of the 128 that a tag may have."""
     return f"{digest.replace(':', '-')}.tested"
 
@@ -124,7 +124,7 @@ def record_pass(
         }
     )
     record = Manifest(content, OCI_MANIFEST)
-    registry.put_manifest(repository, tested_tag(image.digest), record)
+    registry.put_manifest(repository, record_tag(image.digest), record)
     return _read(record)
 
 
@@ -143,7 +143,7 @@ def passed(registry: Registry, image: Image) -> Pass | None:
 
 def read_pass(registry: Registry, repository: Repository, digest: str) -> Pass | None:
     """The record about a release image, whichever debug image its tests ran in."""
-    manifest = registry.manifest(repository, tested_tag(digest))
+    manifest = registry.manifest(repository, record_tag(digest))
     if manifest is None:
         return None
     try:

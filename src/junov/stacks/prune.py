@@ -10,7 +10,6 @@ from junov.stacks.stack import Model
 _SECTIONS = ("networks", "configs", "secrets", "volumes")
 
 
-
 def without_services(model: Model, dropped: Collection[str]) -> dict[str, Any]:
     """The model without these services, and without what only they used.
 
@@ -28,6 +27,8 @@ def without_services(model: Model, dropped: Collection[str]) -> dict[str, Any]:
         if section in model:
             used = {name for service in services.values() for name in _used(service, section)}
             pruned[section] = {k: v for k, v in model[section].items() if k in used}
+            if not pruned[section]:
+                del pruned[section]
     return pruned
 
 

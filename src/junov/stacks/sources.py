@@ -67,8 +67,10 @@ class Sources:
         loc = tuple(loc)
         entry = self._env_entry(loc)
         if entry:
-            return entry.key if key else self._through_variables(entry.text, text) or (
-                entry.place_of(text)
+            return (
+                entry.key
+                if key
+                else self._through_variables(entry.text, text) or (entry.place_of(text))
             )
         found = self._find(loc)
         if not found:
@@ -184,7 +186,8 @@ class Sources:
         for length in range(len(loc) - 1, 0, -1):
             found = self._find(loc[:length]) if length >= 2 else None
             if found:
-                return found[0].place(found[1])
+                document, key_node, node = found
+                return document.place(node if isinstance(node, ScalarNode) else key_node)
         for document in reversed(self.documents.layers):
             pair = find(document.root, loc[:1])
             if pair:

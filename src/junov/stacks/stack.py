@@ -24,7 +24,8 @@ class Stack:
         image: the digest reference that the project's own services run.
         web: the service that faces outwards.
         migrate: the one-off service that runs before the others, or None.
-        background: the other services, which run beside web.
+        background: the project's other services, rolled after web.
+        supporting: services of other images (a cache, a queue), which web may need.
         secrets: every secret value inside the model, to redact logs and errors with.
     """
 
@@ -34,4 +35,5 @@ class Stack:
     web: str
     migrate: str | None
     background: tuple[str, ...]
+    supporting: tuple[str, ...] = ()
     secrets: frozenset[Secret] = frozenset()

@@ -7,6 +7,8 @@ import re
 SHORTEST = 8
 """Fewer characters than this are no secret in production."""
 
+_LONGEST_PLACEHOLDER = 64
+
 # By their ending: `TOKEN_TTL`, `PASSWORD_MIN_LENGTH` and `SECRET_FILE` hold no secrets.
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|TOKEN|CREDENTIALS?|SALT|"
@@ -19,7 +21,7 @@ _PERHAPS_SECRET_NAME = re.compile(r"(?:^|_)KEY$", re.IGNORECASE)
 _WORDS = (
     "change[-_ ]?(?:me|this|it)|replace[-_ ]?(?:me|this)|set[-_ ]?me|fill[-_ ]?(?:me[-_ ]?)?in|"
     "secret|password|passw0rd|passwd|example|sample|placeholder|dummy|default|insecure|"
-    "to[-_ ]?do|tbd|fixme|test(?:ing)?|dev(?:elopment)?|local|only[-_ ]for[-_ ]\\w+|"
+    "to[-_ ]?do|later|soon|tbd|fixme|test(?:ing)?|dev(?:elopment)?|local|only[-_ ]for[-_ ]\\w+|"
     "admin|root|postgres|guest|foo|bar|qwerty|none|null|undefined|your|my|"
     "key|token|here|this|the|in|production|prod|not|so|super|very|please|value"
 )
@@ -69,9 +71,13 @@ def why_no_secret(value: str) -> str:
 def is_placeholder(value: str) -> bool:
     """Whether a value is what people write until they have a secret."""
     text = value.strip()
+    if len(text) > _LONGEST_PLACEHOLDER:
+        return False
     return bool(_PLACEHOLDER.fullmatch(text) or _SHAPES.fullmatch(text) or _MARKED.search(text))
 
 
 def without_passwords(text: str) -> str:
     """The text with the passwords of its URLs covered."""
-    return _URL_PASSWORD.sub(lambda match: match[0].replace(f":{match['password']}@", ":•••@"), text)
+    return _URL_PASSWORD.sub(
+        lambda match: match[0].replace(f":{match['password']}@", ":•••@"), text
+    )

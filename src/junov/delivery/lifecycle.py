@@ -1,0 +1,135 @@
+"""Stopping an environment, starting it again, and removing it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from junov.databases import Stamp
+from junov.delivery.environments import EnvironmentView
+from junov.engine.api import Container
+from junov.engine.private_network import connect_trusted
+from junov.environments.labels import ENVIRONMENT, PROJECT, SERVER, environment_labels
+from junov.errors import NotFoundError, StageError
+from junov.locks import held, who
+from junov.site import Site
+from junov.steps import Steps
+
+
+def stop(site: Site, view: EnvironmentView, steps: Steps) -> None:
+    """Stop an environment's containers; everything of it stays."""
+    with _locked(site, view, "stop", steps):
+        with steps.step("stop", f"Stop {view.name}") as step:
+            containers = _containers(site, view)
+            for container in containers:
+                site.engine.stop_container(container.id)
+            step.note = f"{len(containers)} containers"
+        _note(site, view, "stopped")
+
+
+def start(site: Site, view: EnvironmentView, steps: Steps) -> None:
+    """Start a stopped environment again, with the containers that it had.
+
+    Raises:
+        StageError: it has no containers; it has to be deployed.
+    """
+    with _locked(site, view, "start", steps):
+        with steps.step("start", f"Start {view.name}") as step:
+            containers = _containers(site, view)
+            if not containers:
+                raise StageError(
+                    f"{view.name} has no containers to start",
+                    remedy=f"deploy it: junov deploy {view.ref}",
+                )
+            network = site.engine.network(view.identity.network)
+            if network:
+                connect_trusted(site.engine, site.server.name, network)
+            for container in containers:
+                site.engine.start_container(container.id)
+            step.note = f"{len(containers)} containers"
+        _note(site, view, "running")
+
+
+def what_goes(site: Site, view: EnvironmentView) -> list[str]:
+    """What `remove` removes, a line each, for a person to read before saying yes."""
+    names = view.identity
+    going = [f"container {container.name}" for container in _containers(site, view)]
+    going += [f"volume {name} with its data" for name in _volumes(site, view)]
+    if site.engine.network(names.network):
+        going.append(f"network {names.network}")
+    if view.host:
+        going.append(f"route {view.host}")
+    if any(database.name == names.database for database in site.postgres.databases()):
+        going.append(f"database {names.database} with its data, and role {names.role}")
+    return [*going, "its releases and their record"]
+
+
+def remove(site: Site, view: EnvironmentView, steps: Steps) -> None:
+    """Remove everything of one environment, and of no other. Safe to repeat.
+
+    Raises:
+        StampMismatchError: the database of its name is another's; it stays, and what is left of
+            the environment with it.
+    """
+    names = view.identity
+    with _locked(site, view, "removal", steps):
+        with steps.step("route", "Route") as step:
+            step.note = "removed" if site.routes.remove(names.route) else "there was none"
+            site.edge_api.wait_until_gone(names.route)
+        with steps.step("containers", "Containers") as step:
+            containers = _containers(site, view)
+            for container in containers:
+                site.engine.stop_container(container.id)
+                site.engine.remove_container(container.id)
+            step.note = f"{len(containers)} removed"
+        with steps.step("database", "Database and role") as step:
+            dropped = site.postgres.drop(names.database, names.role, _stamp(site, view))
+            step.note = ", ".join(dropped.databases) or "there was none"
+        with steps.step("network", "Network") as step:
+            step.note = "removed" if site.engine.remove_network(names.network) else "there was none"
+        with steps.step("volumes", "Volumes") as step:
+            volumes = _volumes(site, view)
+            for volume in volumes:
+                site.engine.remove_volume(volume)
+            step.note = ", ".join(volumes) or "there were none"
+        with steps.step("record", "Releases and their record"):
+            shutil.rmtree(site.home.environments_folder / names.folder, ignore_errors=True)
+            site.journal.forget(view)
+            site.journal.event("removed", who=who(), environment=view)
+
+
+@contextmanager
+def _locked(site: Site, view: EnvironmentView, purpose: str, steps: Steps) -> Iterator[None]:
+    with held(
+        site.home.locks_folder,
+        view.identity.lock,
+        purpose=f"{purpose} of {view.name}",
+        waiting=steps.saying("lock"),
+    ):
+        yield
+
+
+def _containers(site: Site, view: EnvironmentView) -> list[Container]:
+    return site.engine.containers(environment_labels(site.server.name, view.identity))
+
+
+def _volumes(site: Site, view: EnvironmentView) -> list[str]:
+    labels = {SERVER: site.server.name, PROJECT: view.project, ENVIRONMENT: view.name}
+    return site.engine.volumes(labels)
+
+
+def _stamp(site: Site, view: EnvironmentView) -> Stamp:
+    return Stamp(site.server.name, view.project, view.name, datetime.now(UTC))
+
+
+def _note(site: Site, view: EnvironmentView, status: str) -> None:
+    try:
+        if status == "stopped":
+            site.journal.set_status(view, "stopped")
+        else:
+            site.journal.set_status(view, "running")
+    except NotFoundError:
+        pass  # the journal was lost; the environment itself is what counts
+    site.journal.event(status, who=who(), environment=view)

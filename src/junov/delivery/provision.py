@@ -1,0 +1,165 @@
+"""What an environment needs before anything of it runs: network, database, schema, data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from junov.config.fields import format_duration
+from junov.config.project import Project
+from junov.databases import Stamp
+from junov.delivery.values import database_password
+from junov.engine.api import Network
+from junov.engine.private_network import DATABASE_ALIAS, connect_trusted, ensure_network
+from junov.environments import Environment
+from junov.environments.labels import environment_labels
+from junov.errors import StageError
+from junov.locks import held
+from junov.process import TIMED_OUT
+from junov.secret import redact
+from junov.site import Site
+from junov.stacks.stack import Stack
+from junov.steps import Step
+
+FIXTURES_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentDatabase:
+    """The environment's database, as a deploy finds or makes it.
+
+    Args:
+        name: its name; empty for a project without a database.
+        created: whether it was made just now.
+        filled: whether it has its fixtures.
+    """
+
+    name: str
+    created: bool
+    filled: bool
+
+    def __str__(self) -> str:
+        if not self.name:
+            return "the project has none"
+        return f"{self.name}, new" if self.created else self.name
+
+
+def ensure_private_network(site: Site, environment: Environment, project: Project) -> Network:
+    """The environment's private network, with the edge and Postgres in it."""
+    server = site.server
+    labels = environment_labels(server.name, environment.identity)
+    if project.database:
+        labels[DATABASE_ALIAS] = project.database.service
+    with held(site.home.locks_folder, "networks", purpose=f"network of {environment.name}"):
+        network = ensure_network(
+            site.engine,
+            environment.identity.network,
+            server=server.name,
+            pool=server.networks.pool,
+            size=server.networks.size,
+            labels=labels,
+        )
+    connect_trusted(site.engine, server.name, network)
+    return network
+
+
+def ensure_database(site: Site, environment: Environment, project: Project) -> EnvironmentDatabase:
+    """The environment's database and role, if the project has a database.
+
+    Raises:
+        StampMismatchError: there is a database of that name, and it is not this environment's.
+    """
+    if project.database is None:
+        return EnvironmentDatabase("", created=False, filled=False)
+    names = environment.identity
+    ensured = site.postgres.ensure(
+        database=names.database,
+        role=names.role,
+        password=database_password(site, environment),
+        connections=project.database.connections,
+        stamp=Stamp(
+            server=site.server.name,
+            project=names.project,
+            environment=names.name,
+            created_at=datetime.now(UTC).replace(microsecond=0),
+        ),
+    )
+    return EnvironmentDatabase(names.database, ensured.created_database, ensured.stamp.filled)
+
+
+def migrate(site: Site, project: Project, stack: Stack, file: Path, step: Step) -> None:
+    """Run the migration service of the new release to its end.
+
+    Raises:
+        StageError: it failed or took too long; the old release goes on serving.
+    """
+    if project.migrate is None or stack.migrate is None:
+        step.note = "the project has no migrations"
+        return
+    timeout = project.migrate.timeout
+    code = _run_once(site, stack, file, stack.migrate, (), timeout, step)
+    if code == TIMED_OUT:
+        raise StageError(
+            f"the migration had not ended after {format_duration(timeout)} and was ended",
+            remedy="see what it waits for, or set a larger `migrate.timeout` in junov.yaml; what "
+            "ran before goes on serving",
+        )
+    if code:
+        raise StageError(
+            f"the migration failed: {stack.migrate} ended with exit code {code}",
+            remedy="its last lines are above; what ran before goes on serving",
+        )
+
+
+def fill(
+    site: Site,
+    project: Project,
+    environment: Environment,
+    database: EnvironmentDatabase,
+    stack: Stack,
+    file: Path,
+    step: Step,
+) -> None:
+    """Fill a database that has no data yet with the project's fixtures; never in production.
+
+    Raises:
+        StageError: the command failed; the next deploy runs it again.
+    """
+    command = project.database.fixtures if project.database else None
+    if not command:
+        step.note = "the project has none"
+        return
+    if environment.is_production:
+        step.note = "never in production"
+        return
+    if database.filled:
+        step.note = "filled before"
+        return
+    service = stack.migrate or next(iter(stack.background), None) or stack.web
+    code = _run_once(site, stack, file, service, command, FIXTURES_SECONDS, step)
+    if code:
+        raise StageError(
+            f"the fixtures failed with exit code {code}",
+            remedy="their last lines are above; the next deploy runs them again",
+        )
+    site.postgres.mark_filled(database.name)
+
+
+def _run_once(
+    site: Site,
+    stack: Stack,
+    file: Path,
+    service: str,
+    command: Sequence[str],
+    timeout: float,
+    step: Step,
+) -> int:
+    return site.runtime.run_once(
+        file,
+        service,
+        command=command,
+        timeout=timeout,
+        on_line=lambda text: step.say(redact(text, stack.secrets)),
+    )

@@ -1,0 +1,160 @@
+"""The journal's verbs for environments."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from junov.errors import NotFoundError
+from junov.journal import rows
+from junov.journal.file import JournalFile
+from junov.journal.records import EnvironmentRecord, Named, Overview, Status
+from junov.journal.schema import TakenError
+
+if TYPE_CHECKING:
+    from junov.environments.environment import Environment
+
+
+class EnvironmentJournal(JournalFile):
+    """Which environments this server knows."""
+
+    def register(self, environment: Environment) -> EnvironmentRecord:
+        """Write an environment down, or what has changed of one that is known.
+
+        Status and time of creation of a known one stay as they are.
+
+        Raises:
+            TakenError: its host, slug or another name is another environment's; nothing was
+                written.
+        """
+        with self.write() as db:
+            _refuse_taken(db, environment)
+            values = rows.from_environment(environment)
+            known = find(db, environment.project, environment.name)
+            if known:
+                changes = ", ".join(f"{column} = :{column}" for column in values)
+                start = _expiry_starts(db, known)
+                values["expires_at"] = rows.expiry(start, environment.expires)
+                db.execute(
+                    f"UPDATE environments SET {changes}, expires_at = :expires_at "  # noqa: S608
+                    "WHERE id = :id",
+                    {**values, "id": known.id},
+                )
+            else:
+                now = self.now()
+                values |= {"status": "new", "created_at": rows.text(now)}
+                values["expires_at"] = rows.expiry(now, environment.expires)
+                db.execute(
+                    f"INSERT INTO environments ({', '.join(values)}) "  # noqa: S608
+                    f"VALUES ({', '.join(f':{column}' for column in values)})",
+                    values,
+                )
+            return get(db, environment)
+
+    def environments(self, project: str | None = None) -> list[EnvironmentRecord]:
+        """The environments of a project, or of the whole server, by project and name."""
+        with self.read() as db:
+            found = db.execute(
+                "SELECT * FROM environments WHERE ?1 IS NULL OR project = ?1 "
+                "ORDER BY project, name",
+                (project,),
+            )
+            return [rows.to_environment(row) for row in found]
+
+    def environment(self, project: str, name: str) -> EnvironmentRecord:
+        """One environment.
+
+        Raises:
+            NotFoundError: the journal doesn't know it.
+        """
+        with self.read() as db:
+            found = find(db, project, name)
+        if found is None:
+            raise _unknown(project, name)
+        return found
+
+    def overview(self, project: str | None = None) -> list[Overview]:
+        """Every environment with its last and its live release, in one query."""
+        with self.read() as db:
+            return [rows.to_overview(row) for row in db.execute(rows.OVERVIEW, (project,))]
+
+    def set_status(self, environment: Named, status: Status) -> EnvironmentRecord:
+        """Write down what was done with an environment.
+
+        Raises:
+            NotFoundError: the journal doesn't know it.
+        """
+        with self.write() as db:
+            db.execute(
+                "UPDATE environments SET status = ? WHERE id = ?",
+                (status, get(db, environment).id),
+            )
+            return get(db, environment)
+
+    def forget(self, environment: Named) -> bool:
+        """Remove an environment with its releases and their steps; its events stay.
+
+        Returns:
+            Whether the journal knew it.
+        """
+        with self.write() as db:
+            gone = db.execute(
+                "DELETE FROM environments WHERE project = ? AND name = ?",
+                (environment.project, environment.name),
+            )
+            return gone.rowcount > 0
+
+
+def find(db: sqlite3.Connection, project: str, name: str) -> EnvironmentRecord | None:
+    """The record of an environment, or None where the journal doesn't know it."""
+    row = db.execute(
+        "SELECT * FROM environments WHERE project = ? AND name = ?",
+        (project, name),
+    ).fetchone()
+    return rows.to_environment(row) if row else None
+
+
+def get(db: sqlite3.Connection, environment: Named) -> EnvironmentRecord:
+    """The record of an environment.
+
+    Raises:
+        NotFoundError: the journal doesn't know it.
+    """
+    found = find(db, environment.project, environment.name)
+    if found is None:
+        raise _unknown(environment.project, environment.name)
+    return found
+
+
+def _refuse_taken(db: sqlite3.Connection, environment: Environment) -> None:
+    for what, column, value, within in rows.unique_names(environment):
+        owner = db.execute(
+            f"SELECT project, name FROM environments WHERE {column} = ?1 "  # noqa: S608
+            "AND (?2 IS NULL OR project = ?2) AND NOT (project = ?3 AND name = ?4)",
+            (value, within, environment.project, environment.name),
+        ).fetchone()
+        if owner:
+            raise TakenError(
+                f"the {what} {value} belongs to environment {owner['name']} of project "
+                f"{owner['project']}; nothing was changed",
+                remedy="give this environment another name or `host` in junov.yaml, or remove "
+                f"the other with: junov env rm {owner['name']} (in {owner['project']})",
+            )
+
+
+def _expiry_starts(db: sqlite3.Connection, known: EnvironmentRecord) -> datetime:
+    """When its time began to run: at the last delivery, else when it was made."""
+    row = db.execute(
+        "SELECT max(ended_at) AS at FROM releases WHERE environment_id = ? "
+        "AND outcome = 'succeeded'",
+        (known.id,),
+    ).fetchone()
+    return rows.moment(row["at"]) or known.created_at
+
+
+def _unknown(project: str, name: str) -> NotFoundError:
+    return NotFoundError(
+        f"this server has no environment {name} of project {project}",
+        remedy="see those that it has with: junov env ls",
+    )

@@ -1,0 +1,269 @@
+"""The journal's file: private, shared by processes, and clear about what is wrong with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from junov.environments import Environment, Ref, identify
+from junov.errors import JunovError, LockedError, UnavailableError
+from junov.journal import Journal, JournalError, TakenError, schema
+
+IMAGE = "127.0.0.1:5010/notes@sha256:" + "a" * 64
+
+
+def environment(name: str, host: str = "") -> Environment:
+    identity = identify("notes", name)
+    host = host or f"{identity.slug}.example.com"
+    return Environment(identity, name, "development", Ref("branch", name), host, "dev", None)
+
+
+def version(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "journal.db"
+
+
+def test_it_is_closed_to_others(path: Path) -> None:
+    old = os.umask(0)
+    try:
+        with Journal(path) as journal:
+            journal.register(environment("prod"))
+            modes = {p.name: p.stat().st_mode & 0o777 for p in path.parent.iterdir()}
+    finally:
+        os.umask(old)
+    assert modes == {"journal.db": 0o600, "journal.db-wal": 0o600, "journal.db-shm": 0o600}
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_one_that_others_could_read_is_closed(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.events()
+    path.chmod(0o644)
+    with Journal(path) as journal:
+        journal.events()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_readers_go_on_during_a_write(path: Path) -> None:
+    with Journal(path) as writer, Journal(path) as reader:
+        writer.register(environment("prod"))
+        with writer.write() as db:
+            db.execute("DELETE FROM environments")
+            assert len(reader.environments()) == 1
+        assert reader.environments() == []
+
+
+def test_a_failed_write_leaves_nothing(path: Path) -> None:
+    def attempt(journal: Journal) -> None:
+        with journal.write() as db:
+            db.execute("DELETE FROM environments")
+            raise KeyboardInterrupt
+
+    with Journal(path) as journal:
+        journal.register(environment("prod"))
+        with pytest.raises(KeyboardInterrupt):
+            attempt(journal)
+        assert len(journal.environments()) == 1
+
+
+def test_one_instance_serves_several_threads(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.register(environment("prod"))
+
+        def work() -> None:
+            for _ in range(20):
+                journal.begin_release(environment("prod"), commit="c", image=IMAGE, who="anna")
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+        numbers = [r.number for r in journal.releases(environment("prod"), limit=1000)]
+    assert numbers == list(range(80, 0, -1))
+
+
+def deploy_often(path: Path, worker: int, gate: threading.Barrier) -> None:
+    gate.wait(timeout=60)
+    with Journal(path) as journal:  # the file isn't there yet: all make it at once
+        journal.register(environment("shared"))
+        for _ in range(10):
+            release = journal.begin_release(
+                environment("shared"), commit=f"{worker}", image=IMAGE, who=f"worker {worker}"
+            )
+            journal.step_done(journal.step_started(release, "migrate"))
+            journal.end_release(release, "succeeded")
+        try:
+            journal.register(environment(f"own/{worker}", host="wanted.example.com"))
+        except TakenError:
+            os._exit(0)
+    os._exit(10)
+
+
+def test_several_processes_write_at_once(path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    gate = context.Barrier(6)
+    workers = [context.Process(target=deploy_often, args=(path, n, gate)) for n in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=120)
+
+    # One of them got the host that all of them wanted, and none of them failed.
+    assert sorted(worker.exitcode or 0 for worker in workers) == [0, 0, 0, 0, 0, 10]
+    with Journal(path) as journal:
+        releases = journal.releases(environment("shared"), limit=1000)
+        assert [r.number for r in releases] == list(range(60, 0, -1))
+        assert all(len(journal.steps(r)) == 1 for r in releases)
+        assert len(journal.environments()) == 2
+
+
+def test_what_was_written_survives_a_kill(path: Path) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from tests.unit.journal.test_file import IMAGE, environment
+from junov.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+journal.register(environment("prod"))
+release = journal.begin_release(environment("prod"), commit="c1", image=IMAGE, who="anna")
+journal.step_done(journal.step_started(release, "network"))
+journal.step_started(release, "migrate")
+with journal.write() as db:
+    db.execute("DELETE FROM environments")
+    os.kill(os.getpid(), 9)
+"""
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert killed.returncode == -9
+    with Journal(path) as journal:
+        release = journal.last_release(environment("prod"), "running")
+        assert release is not None
+        assert [(s.name, s.state) for s in journal.steps(release)] == [
+            ("network", "done"),
+            ("migrate", "started"),
+        ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"this is a text file, and a rather long one at that\n" * 100,
+        b"SQLite format 3\0" + b"x" * 9000,
+    ],
+    ids=["text", "damaged header"],
+)
+def test_a_damaged_file_is_named_and_can_be_moved_aside(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match=str(path)) as error:
+        Journal(path).environments()
+    assert "environments go on serving" in error.value.remedy
+    assert path.read_bytes() == content
+
+    path.rename(path.with_suffix(".broken"))  # what the remedy says
+    with Journal(path) as journal:
+        assert journal.environments() == []
+
+
+def test_damage_inside_is_named_too(path: Path) -> None:
+    with Journal(path) as journal:
+        for number in range(200):
+            journal.event("x" * 200, who=f"{number}")
+    data = bytearray(path.read_bytes())
+    data[4096 * 4 :] = os.urandom(len(data) - 4096 * 4)
+    path.write_bytes(data)
+
+    def use() -> None:
+        with Journal(path) as journal:
+            journal.register(environment("prod"))
+            journal.overview()
+            journal.events(limit=1000)
+            journal.event("y", who="anna", environment=environment("prod"))
+
+    with pytest.raises(JournalError, match="can't be used"):
+        use()
+
+
+def test_a_newer_file_is_left_alone(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.register(environment("prod"))
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(JournalError, match="written by a newer junov") as error:
+        Journal(path).environments()
+    assert "update junov" in error.value.remedy
+    assert version(path) == len(schema.MIGRATIONS) + 1
+
+
+def test_an_older_file_is_brought_up_with_its_contents(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(path) as journal:
+        journal.register(environment("prod"))
+    more = ("ALTER TABLE environments ADD COLUMN note TEXT NOT NULL DEFAULT 'none'",)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, more))
+    with Journal(path) as journal:
+        assert [e.name for e in journal.environments()] == ["prod"]
+        with journal.read() as db:
+            assert [row["note"] for row in db.execute("SELECT note FROM environments")] == ["none"]
+    assert version(path) == len(schema.MIGRATIONS)
+
+
+def test_a_migration_is_whole_or_not_there_at_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(path) as journal:
+        journal.register(environment("prod"))
+    before = version(path)
+    broken = ("CREATE TABLE half (n INTEGER)", "CREATE TABLE oops (")
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
+        with pytest.raises(JournalError):
+            Journal(path).environments()
+    assert version(path) == before
+    with Journal(path) as journal, journal.read() as db:
+        names = [row["name"] for row in db.execute("SELECT name FROM sqlite_master")]
+    assert "half" not in names
+
+
+def test_a_writer_that_does_not_end_is_an_error_in_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.2)
+    with Journal(path) as holder, Journal(path) as other:
+        holder.register(environment("prod"))
+        with holder.write(), pytest.raises(LockedError, match="other runs have been writing"):
+            other.event("x", who="anna")
+        other.event("x", who="anna")
+
+
+@pytest.mark.parametrize("place", ["file/journal.db", "folder"])
+def test_a_place_that_cannot_hold_it_is_an_error(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UnavailableError) as error:
+        Journal(tmp_path / place).environments()
+    assert isinstance(error.value, JunovError)
+    assert error.value.remedy
+
+
+def test_importing_the_journal_is_cheap() -> None:
+    code = "import junov.journal, sys; print([m for m in ('pydantic', 'rich') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert shown.stdout.strip() == "[]"
