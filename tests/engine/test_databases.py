@@ -504,7 +504,7 @@ def test_the_list_is_not_disturbed_by_databases_that_go(rig: Rig, identity: Iden
         churning = pool.submit(churn)
         try:
             for _ in range(60):
-                rig.postgres.databases()
+                assert all(info.size_bytes >= 0 for info in rig.postgres.databases())
         finally:
             done.set()
         churning.result(timeout=60)

@@ -236,7 +236,7 @@ def test_a_broken_file_is_named_and_what_was_routed_stays(rig: Rig) -> None:
 
 
 def test_a_branch_with_template_code_in_its_name_is_only_a_name(rig: Rig) -> None:
-    odd = replace(rig.route("prod", "blue"), environment='feature/{{fail"x"}}{{env"HOME"}}\u2028#')
+    odd = replace(rig.route("odd", "blue"), environment='feature/{{fail"x"}}{{env"HOME"}}\u2028#')
     rig.routes.write(odd)
     rig.api.wait_until_routed(odd, timeout=10)
     assert rig.get(odd.host) == (200, "blue")

@@ -181,7 +181,7 @@ def test_a_registry_that_deletes_nothing_says_so(box: Sandbox, registry: Registr
     assert "REGISTRY_STORAGE_DELETE_ENABLED" in caught.value.remedy
 
 
-HTPASSWD = "ci:$2y$05$Zbqoqo2tHrpVTyWAgVUcl.6VxPgrhLrlXEpfWMpmTNL9ErYbDdo2i"  # s3cret
+HTPASSWD = "ci:$2b$04$kBHYZPU7tvaDz0ER.uTfvuZUVVzUrbdyxHh9tiWWDKh1v5j3tp3Ze"  # s3cret
 
 
 def test_a_registry_with_passwords(box: Sandbox, registry: Registry) -> None:

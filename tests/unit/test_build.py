@@ -221,7 +221,7 @@ def test_the_line_that_buildkit_names_counts(
 @pytest.mark.parametrize(
     ("printed", "remedy"),
     [
-        ("… failed to create LLB definition: target stage release could not be found", "a stage `release`"),
+        ("… LLB definition: target stage release could not be found", "a stage `release`"),
         ("dial tcp: lookup nosuch.invalid on 10.0.0.1:53: no such host", "base image"),
     ],
 )  # fmt: skip
@@ -287,7 +287,7 @@ def test_why_a_push_failed(
 
 
 def test_a_push_that_names_no_digest_is_no_push(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="which digest r.io/n:main has"):
+    with pytest.raises(StageError, match="did not say which digest"):
         push(tools(tmp_path, "echo pushed"), "r.io/n:main", on_line=print)
 
 
@@ -302,20 +302,22 @@ def test_a_tag_is_not_pulled(tmp_path: Path) -> None:
 def test_a_login_lasts_as_long_as_its_block(tmp_path: Path) -> None:
     own = tmp_path / ".docker"
     (own / "cli-plugins").mkdir(parents=True)
-    (own / "config.json").write_text(json.dumps({"auths": {"other.io": {"auth": "x"}}, "a": 1}))
+    (own / "config.json").write_text(
+        json.dumps({"auths": {"other.example": {"auth": "x"}}, "a": 1})
+    )
     with docker_login("r.io", "ci", Secret("s3cret"), {"HOME": str(tmp_path)}) as env:
         folder = Path(env["DOCKER_CONFIG"])
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert stat.S_IMODE((folder / "config.json").stat().st_mode) == 0o600
         assert json.loads((folder / "config.json").read_text()) == {
             "a": 1,
-            "auths": {"other.io": {"auth": "x"}, "r.io": {"auth": "Y2k6czNjcmV0"}},
+            "auths": {"other.example": {"auth": "x"}, "r.io": {"auth": "Y2k6czNjcmV0"}},
             "credHelpers": {},
         }
         assert (folder / "cli-plugins").resolve() == own / "cli-plugins"
     assert not folder.exists()
     assert (own / "cli-plugins").is_dir()
-    assert "r.io" not in (own / "config.json").read_text()
+    assert '"r.io"' not in (own / "config.json").read_text()
 
 
 def test_a_login_without_a_configuration_of_ones_own(tmp_path: Path) -> None:
@@ -325,8 +327,8 @@ def test_a_login_without_a_configuration_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_a_store_of_credentials_is_left_to_the_other_registries() -> None:
-    before = {"credsStore": "desktop", "auths": {"other.io": {}}, "credHelpers": {"r.io": "x"}}
+    before = {"credsStore": "desktop", "auths": {"other.example": {}}, "credHelpers": {"r.io": "x"}}
     after = with_login(before, "r.io", "ci", Secret("s3cret"))
     assert "credsStore" not in after
-    assert after["credHelpers"] == {"other.io": "desktop"}
-    assert set(after["auths"]) == {"other.io", "r.io"}
+    assert after["credHelpers"] == {"other.example": "desktop"}
+    assert set(after["auths"]) == {"other.example", "r.io"}

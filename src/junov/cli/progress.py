@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TAIL = 20
 # What these steps print is what the user ran them for; of others only failures are worth reading.
-_SHOWN_WHOLE = ("lint", "test")
+_SHOWN_WHOLE = ("lint", "tests")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -185,7 +184,7 @@ class Postgres:
     def databases(self) -> list[DatabaseInfo]:
         """Every database but Postgres's own, by name."""
         with self._session() as admin:
-            rows = _all_databases(admin)
+            rows = admin.execute(_DATABASES).fetchall()
         return [
             DatabaseInfo(name, read_stamp(comment), size, connections, owner)
             for name, comment, size, connections, owner in rows
@@ -195,8 +194,9 @@ class Postgres:
         return session(self._opener, self._address, database)
 
 
+# A database that is dropped while it is measured has no size.
 _DATABASES = """
-SELECT d.datname, shobj_description(d.oid, 'pg_database'), pg_database_size(d.oid),
+SELECT d.datname, shobj_description(d.oid, 'pg_database'), coalesce(pg_database_size(d.oid), 0),
        (SELECT count(*) FROM pg_stat_activity a
          WHERE a.datid = d.oid AND a.backend_type = 'client backend'),
        pg_get_userbyid(d.datdba)
@@ -204,16 +204,6 @@ SELECT d.datname, shobj_description(d.oid, 'pg_database'), pg_database_size(d.oi
  WHERE NOT d.datistemplate AND d.datname <> 'postgres'
  ORDER BY d.datname
 """
-
-
-def _all_databases(admin: Connection[Any]) -> list[tuple[Any, ...]]:
-    from psycopg import errors
-
-    for _ in range(10):
-        # One that is dropped while its size is taken makes the whole question fail.
-        with contextlib.suppress(errors.InvalidCatalogName, errors.UndefinedFile):
-            return admin.execute(_DATABASES).fetchall()
-    return admin.execute(_DATABASES).fetchall()
 
 
 def _row(admin: Connection[Any], statement: str) -> tuple[Any, ...]:

@@ -17,10 +17,9 @@ from junov import process
 from junov.config.yamlfile import Loc
 from junov.errors import ConfigError, Place, Problem, UnavailableError
 from junov.secret import Secret, redact
-from junov.stacks.documents import Document, find
+from junov.stacks.documents import find
+from junov.stacks.guard.placeholders import is_secret_name
 from junov.stacks.layers import Layers, revealed
-from junov.stacks.sources import Sources
-from junov.stacks.stack import Model
 
 SECONDS = 60.0
 """How long Compose may take to read files."""
@@ -66,8 +65,7 @@ def resolve(
             detail=result.tail(),
         )
     if not result.ok:
-        secrets = [value for value in layers.variables.values() if isinstance(value, Secret)]
-        raise ConfigError([_problem(redact(result.stderr, secrets), layers)])
+        raise ConfigError([_problem(redact(result.stderr, _secrets(layers)), layers)])
     # Compose doubles every `$` of its output, keys and all.
     return _without_extensions(json.loads(result.stdout.replace("$$", "$")))
 
@@ -104,6 +102,12 @@ def config_argv(
         "--format",
         "json",
     ]
+
+
+def _secrets(layers: Layers) -> list[Secret]:
+    """What Compose may not repeat in its complaints."""
+    given = [value for value in layers.variables.values() if isinstance(value, Secret)]
+    return given + [Secret(v) for name, v in layers.values.items() if is_secret_name(name)]
 
 
 def _without_extensions(model: dict[str, Any]) -> dict[str, Any]:
@@ -204,14 +208,15 @@ def _problem(stderr: str, layers: Layers) -> Problem:
     warning = 'level=warning msg="'
     lines = [line for line in stderr.splitlines() if line.strip() and warning not in line]
     said = " ".join(line.strip() for line in lines) or "it gives no reason"
+    shown = said.replace(f"{layers.project_dir}/", f"{layers.shown_dir}/".removeprefix("./"))
     unknown = _UNKNOWN_KEY.search(said)
     if unknown:
         key = unknown["key"] or unknown["path"].rpartition(".")[2]
         near = difflib.get_close_matches(key, _SERVICE_KEYS, n=1, cutoff=0.6)
         remedy = f"did you mean `{near[0]}`?" if near else f"remove `{key}`"
-        message = f"Compose knows no key `{key}` here (it says: {said})"
+        message = f"Compose knows no key `{key}` here (it says: {shown})"
         return Problem(message, _place_of_key(unknown, said, layers), remedy)
-    return Problem(f"Compose refuses this: {said}", _place(said, layers), _remedy(said))
+    return Problem(f"Compose refuses this: {shown}", _place(said, layers), _remedy(said))
 
 
 def _remedy(said: str) -> str:
@@ -260,28 +265,24 @@ def _split(path: str) -> Loc:
 
 def _at(loc: Loc, layers: Layers, *, text: str = "", key: bool = False) -> Place:
     """The place of the longest part of `loc` that the files have."""
-    sources = Sources(layers, _EMPTY)
     for length in range(len(loc), 1, -1):
         for origin in layers.documents.origins(loc[:length]):
-            pair = find(origin.node, loc[2:length])
+            pair = (origin.key, origin.node) if length == 2 else find(origin.node, loc[2:length])
             if pair:
-                at_key = (key and length == len(loc)) or not isinstance(pair[1], ScalarNode)
-                node = origin.key if length == 2 else pair[0] if at_key else pair[1]
                 if text and length < len(loc):
                     return origin.document.place(pair[1], text)
-                return origin.document.place(node)
-    return sources.place(loc[:1], key=True)
-
-
-_EMPTY: Model = {}
+                at_key = (key and length == len(loc)) or not isinstance(pair[1], ScalarNode)
+                return origin.document.place(pair[0] if at_key else pair[1])
+    for document in reversed(layers.documents.layers):
+        pair = find(document.root, loc[:1])
+        if pair:
+            return document.place(pair[0])
+    return Place(layers.shown(layers.files[0]))
 
 
 def _containing(words: Iterable[str], layers: Layers) -> Place | None:
-    documents: Sequence[Document] = layers.documents.layers
     for word in words:
-        for document in reversed(documents):
+        for document in reversed(layers.documents.layers):
             if document.root is not None and word in document.text:
-                place = document.place(document.root, word)
-                if place.line:
-                    return place
+                return document.place(document.root, word)
     return None

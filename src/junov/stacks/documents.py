@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +109,7 @@ class Documents:
         found.append(Origin(document, pair[1], pair[0]))
         if head[0] == "services" and len(head) == 2:
             service, path = _extends(pair[1])
-            target = self.extended.get(document.folder / path) if path else document
+            target = self.extended.get(_path(document, path)) if path else document
             if service and target:
                 self._collect(target, ("services", service), found)
 
@@ -181,6 +182,11 @@ def _child(node: Node, step: str | int) -> tuple[Node, Node] | None:
     return None
 
 
+def _path(document: Document, typed: str) -> Path:
+    """A path as a compose file means it."""
+    return Path(os.path.normpath(document.folder / typed))
+
+
 def _scalar(node: Node | None, *loc: str | int) -> str:
     found = find(node, loc)
     return found[1].value if found and isinstance(found[1], ScalarNode) else ""
@@ -202,7 +208,7 @@ def _includes(document: Document) -> Iterator[Path]:
         scalars = node.value if isinstance(node, SequenceNode) else [node]
         for scalar in scalars:
             if isinstance(scalar, ScalarNode):
-                yield document.folder / scalar.value
+                yield _path(document, scalar.value)
 
 
 def _read_layer(
@@ -226,7 +232,7 @@ def _read_extended(
 ) -> None:
     services = find(document.root, ("services",))
     for _, _, service in entries(services[1] if services else None):
-        path = document.folder / _extends(service)[1]
+        path = _path(document, _extends(service)[1])
         if path not in extended and path.is_file():
             extended[path] = _read(path, path.parent, shown)
             _read_extended(extended[path], shown, extended)
