@@ -18,6 +18,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -141,7 +142,9 @@ def ignored(folder: str, names: list[str]) -> set[str]:
 def show_environments(seconds: dict[str, float]) -> None:
     """A table of the environments; every one is fetched through the edge first."""
     environments = json.loads(output("junov", "env", "ls", "--json", cwd=NOTES))
-    table = Table("environment", "URL", "answers", "commit", "image", "database", "took")
+    table = Table(
+        "environment", "URL", "answers", "commit", "image", "database", "took", box=SIMPLE
+    )
     for each in environments:
         health = fetch(each["url"], each["host"])
         if health["database"] != each["database"] or health["commit"] != each["commit"]:
@@ -155,7 +158,8 @@ def show_environments(seconds: dict[str, float]) -> None:
             each["database"],
             f"{seconds.get(each['ref'], 0):.1f} s",
         )
-    Console().print(table)
+    # As wide as it is: a URL that is cut cannot be opened.
+    Console(width=200).print(table)
     if len(environments) < len(REFS):
         raise SystemExit(f"expected {len(REFS)} environments, found {len(environments)}")
 

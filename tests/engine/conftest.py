@@ -6,20 +6,27 @@ from a pool that no other server uses, so a developer's own server on the machin
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import secrets
+import select
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from junov.config.home import Home
 from junov.engine.api import Engine
-from junov.engine.reaper import reaped
-from junov.environments.labels import SERVER
+from junov.engine.reaper import reaped, remove_labelled
+from junov.environments.labels import PROJECT, SERVER
 from junov.errors import JunovError
 from junov.server.server import ensure_server_images, up
 from junov.site import Site
@@ -119,21 +126,82 @@ class Shell:
         return self("git", "rev-parse", "HEAD").strip()
 
 
-@pytest.fixture(scope="session")
-def notes(site: Site, environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """The example as a git repository, under a project name of this run's own."""
-    folder = tmp_path_factory.mktemp("notes")
-    shutil.copytree(
-        ROOT / "examples" / "notes",
-        folder,
-        dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache", ".ruff_cache"),
-    )
+def make_repository(source: Path, folder: Path, site: Site, environ: dict[str, str]) -> Shell:
+    """A copy of a project as a git repository, under a project name of this run's own."""
+    leavings = shutil.ignore_patterns("__pycache__", ".pytest_cache", ".ruff_cache")
+    shutil.copytree(source, folder, dirs_exist_ok=True, ignore=leavings)
     file = folder / "junov.yaml"
-    project = f"notes-{site.server.name.removeprefix('test-')}"
-    file.write_text(file.read_text().replace("project: notes", f"project: {project}"))
+    text = file.read_text()
+    name = source.name
+    run = f"{name}-{site.server.name.removeprefix('test-')}"
+    text = text.replace(f"project: {name}", f"project: {run}")
+    file.write_text(text.replace(f"{name}.localhost", f"{run}.localhost"))
     shell = Shell(folder, environ)
     shell("git", "init", "--quiet", "--initial-branch=main")
-    shell.commit("Notes")
-    shell("git", "branch", "dev")
+    shell.commit(f"{name}: the beginning")
     return shell
+
+
+@pytest.fixture(scope="session")
+def notes(site: Site, environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """The example, with prod and stage delivered."""
+    folder = tmp_path_factory.mktemp("notes")
+    shell = make_repository(ROOT / "examples" / "notes", folder, site, environ)
+    shell("git", "branch", "dev")
+    shell("junov", "run", "main")
+    shell("junov", "run", "dev")
+    return shell
+
+
+@pytest.fixture
+def tiny(
+    site: Site, environ: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Shell]:
+    """A small project without a database, of this test alone; nothing of it is delivered yet."""
+    folder = tmp_path / "tiny"
+    shell = make_repository(ROOT / "tests" / "engine" / "tiny", folder, site, environ)
+    # Tests of one session may run side by side on one server.
+    own = f"tiny-{secrets.token_hex(3)}"
+    file = folder / "junov.yaml"
+    before = re.search(r"project: (\S+)", file.read_text())
+    assert before
+    file.write_text(file.read_text().replace(before[1], own))
+    shell.commit(f"For {request.node.name}")
+    yield shell
+    remove_labelled(site.engine, {SERVER: site.server.name, PROJECT: own})
+
+
+class Web:
+    """What a visitor of the tests' server sees."""
+
+    def __init__(self, site: Site) -> None:
+        self._url = site.edge_url()
+
+    def __call__(
+        self, url: str, path: str = "/", data: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON that an environment's URL answers with, through the edge."""
+        host = url.partition("://")[2]
+        body = json.dumps(data).encode() if data else None
+        headers = {"Host": host, "Content-Type": "application/json"}
+        request = urllib.request.Request(self._url + path, data=body, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code, {}
+
+
+@pytest.fixture(scope="session")
+def web(site: Site) -> Web:
+    """A visitor."""
+    return Web(site)
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait until something is so, and fail where it never is."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        select.select([], [], [], 0.05)

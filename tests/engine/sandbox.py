@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 
+import pytest
+
 from junov.process import Result, check, run
 
 POOL = IPv4Network("10.231.0.0/16")
@@ -83,15 +85,19 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A sandbox that leaves nothing behind, and shows its logs where a test has failed."""
     box = Sandbox()
+    failed_before = request.session.testsfailed
+    failed = True
     try:
         yield box
-    except BaseException:
-        print(box.logs())  # noqa: T201  # pytest shows it beside the failure
-        raise
+        failed = request.session.testsfailed > failed_before
     finally:
+        if failed:
+            capture = request.config.pluginmanager.getplugin("capturemanager")
+            with capture.global_and_fixture_disabled():
+                print(box.logs())
         box.remove()
 
 

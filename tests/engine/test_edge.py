@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import threading
@@ -29,7 +30,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        said = self.headers.get("X-Forwarded-For", "") if self.path == "/from" else NAME
+        said = str(self.headers) if self.path == "/from" else NAME
         body = said.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -75,8 +76,8 @@ class Rig:
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with sandbox() as box:
+def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with sandbox(request) as box:
         webproxy = box.network("webproxy", first=True)
         private = box.network("private")
         folder = tmp_path_factory.mktemp("edge")
@@ -259,8 +260,6 @@ def test_the_api_answers_this_machine_and_no_environment(rig: Rig) -> None:
     rig.routes.write(prod)
     rig.api.wait_until_routed(prod, timeout=10)
 
-    import base64
-
     right = "Basic " + base64.b64encode(f"{USER}:{PASSWORD.reveal()}".encode()).decode()
     edge = rig.box.name("edge")
     for path in ("/api/http/routers", "/api/rawdata", "/api/version", "/dashboard/"):
@@ -304,9 +303,16 @@ def test_what_strangers_say_about_themselves_is_replaced(rig: Rig) -> None:
     prod = rig.route("prod", "blue")
     rig.routes.write(prod)
     rig.api.wait_until_routed(prod, timeout=10)
-    status, body = rig.get(prod.host, "/from", **{"X-Forwarded-For": "203.0.113.7"})
-    assert status == 200
-    assert "203.0.113.7" not in body
+    for header in ("X-Forwarded-For", "X_Forwarded_For", "X.Forwarded.For"):
+        status, body = rig.get(prod.host, "/from", **{header: "203.0.113.7"})
+        assert status == 200
+        assert "Host: prod.example.test" in body
+        assert "203.0.113.7" not in body
+
+
+def test_a_healthcheck_inside_the_container_works(rig: Rig) -> None:
+    answer = rig.box.execute(rig.box.name("edge"), "traefik", "healthcheck", "--ping")
+    assert answer.ok
 
 
 def test_the_access_log_names_the_service_and_no_secret(rig: Rig) -> None:

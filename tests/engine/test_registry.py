@@ -33,8 +33,8 @@ IMAGE = "registry:2.8.2"
 
 
 @pytest.fixture(scope="module")
-def box() -> Iterator[Sandbox]:
-    with sandbox() as box:
+def box(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    with sandbox(request) as box:
         yield box
 
 

@@ -16,6 +16,7 @@ from junov.engine.build import (
     build_argv,
     build_env,
     build_images,
+    built_here_argv,
     pull,
     pull_argv,
     push,
@@ -82,7 +83,6 @@ def test_the_release_image_with_buildx() -> None:
         f"--tag=registry.example.com/team/notes:commit-{COMMIT}",
         LABELS[0],
         *LABELS[2:],
-        CACHE[0],
         "/src/notes",
     ]
 
@@ -237,14 +237,33 @@ def tools(folder: Path, script: str) -> Tools:
     return Tools((str(program),), (), buildx=False, docker_version="", compose_version="")
 
 
-def test_debug_is_built_before_release(tmp_path: Path, dockerfile: Path) -> None:
+def test_what_was_built_here_is_asked_for() -> None:
+    assert built_here_argv(["docker"], BUILD) == [
+        "docker",
+        "images",
+        "--quiet",
+        "--filter",
+        "reference=registry.example.com/team/notes:commit-*",
+    ]
+
+
+@pytest.mark.parametrize("built_here", [True, False])
+def test_debug_is_built_before_release(
+    tmp_path: Path, dockerfile: Path, *, built_here: bool
+) -> None:
     calls = tmp_path / "calls"
-    client = tools(tmp_path, f'echo "$DOCKER_BUILDKIT $SOURCE_DATE_EPOCH $X $5" >>{calls}')
+    client = tools(
+        tmp_path,
+        f"if [ $1 = images ]; then {'echo 0123456789ab' if built_here else ':'}; exit; fi\n"
+        f'case "$*" in *--cache-from*) cache=cache;; *) cache=no;; esac\n'
+        f'echo "$DOCKER_BUILDKIT $SOURCE_DATE_EPOCH $X $cache $5" >>{calls}',
+    )
     build = replace(BUILD, dockerfile=dockerfile)
     build_images(client, build, env={"X": "y"}, on_line=print)
+    cache = "no" if built_here else "cache"
     assert calls.read_text().splitlines() == [
-        f"1 1793527200 y --tag=registry.example.com/team/notes:commit-{COMMIT}-debug",
-        f"1 1793527200 y --tag=registry.example.com/team/notes:commit-{COMMIT}",
+        f"1 1793527200 y {cache} --tag=registry.example.com/team/notes:commit-{COMMIT}-debug",
+        f"1 1793527200 y {cache} --tag=registry.example.com/team/notes:commit-{COMMIT}",
     ]
 
 

@@ -17,6 +17,7 @@ from junov.engine.resolve import config_argv, resolve
 from junov.environments.environment import environment_named
 from junov.errors import ConfigError, Problem
 from junov.secret import Secret
+from junov.stacks.interpolation import interpolate
 from junov.stacks.layers import (
     Layers,
     Variables,
@@ -217,7 +218,7 @@ def test_no_secret_is_on_the_command_line(made: Made) -> None:
 def test_the_model_has_single_dollars_and_no_extensions(made: Made) -> None:
     compose = (
         "x-top: 1\nservices:\n  web:\n    x-inner: 1\n    build: .\n"
-        "    command: [sh, -c, 'echo $$HOME $${X} a$$$$b']\n    labels: {x-label: kept}\n"
+        "    command: [sh, -c, 'echo $$HOME $${X} a$$$$b']\n    labels: [x-label=kept]\n"
     )
     model = made.model({"compose.yaml": compose})
     web = model["services"]["web"]
@@ -296,6 +297,46 @@ def test_a_complaint_of_compose_keeps_secrets(made: Made) -> None:
 def test_a_missing_compose_is_said_plainly(made: Made) -> None:
     with pytest.raises(Exception, match="Docker Compose could not be run"):
         resolve(["/nowhere/docker-compose"], made.layers({}), stack_name="s")
+
+
+EXPRESSIONS = [
+    "$SET ${SET} $$SET $${SET} $$$SET",
+    "${SET:-d}|${SET-d}|${BLANK:-d}|${BLANK-d}|${GONE:-d}|${GONE-d}",
+    "${SET:+a}|${SET+a}|${BLANK:+a}|${BLANK+a}|${GONE:+a}|${GONE+a}",
+    "${GONE:-${SET}-${GONE:-deep}}|${SET:+<${BLANK:-b}>}",
+    "${GONE:-a:b/c?d=e}|cost 5$$|$1|end$$",
+]
+
+
+def test_references_are_read_as_compose_reads_them(made: Made) -> None:
+    """`interpolate` finds places only; it has to agree with the one that counts."""
+    lines = "".join(f"      - '{expression}'\n" for expression in EXPRESSIONS)
+    values = {"SET": "s", "BLANK": ""}
+    web = made.web(
+        {"compose.yaml": f"services:\n  web:\n    build: .\n    command:\n{lines}"}, values
+    )
+    assert web["command"] == [interpolate(expression, values) for expression in EXPRESSIONS]
+
+
+ENV_FILE = """\
+# a comment
+PLAIN=value # said beside it
+HASH=a#b
+  export SPACED=  padded  \t
+SINGLE='kept $PLAIN "as" is' # note
+DOUBLE="with ${PLAIN} and # no comment"
+LINES="one
+two ${HASH}"
+YAML: style
+EMPTY=
+CHAINED=${DOUBLE}/${GIVEN}
+"""
+
+
+def test_env_files_are_read_as_compose_reads_them(made: Made) -> None:
+    layers = made.layers({"env/base.env": ENV_FILE}, {"GIVEN": "given"})
+    environment = resolve(compose_argv(), layers, stack_name="s")["services"]["web"]["environment"]
+    assert {name: layers.values[name] for name in environment} == environment
 
 
 SOURCES = {

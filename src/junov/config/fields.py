@@ -93,8 +93,12 @@ def _no_host(text: str) -> str:
         hint = "; leave the scheme and the path out"
     elif re.search(r":\d+$", text):
         hint = "; leave the port out"
+    elif "_" in text:
+        hint = "; a host name has no `_`"
     elif _is_host(text.lower().replace("{slug}", "x" * 24)):
         hint = "; write it in lower case"
+    elif _is_host(text.replace("{slug}", "x")):
+        hint = "; between two dots there is room for 63 characters, and {slug} takes up to 24"
     else:
         hint = ""
     return f"expected a host name such as notes.example.com, found `{text}`{hint}"

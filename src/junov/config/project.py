@@ -26,7 +26,7 @@ class Build(Model):
     """How the project's images are built: one Dockerfile, two targets."""
 
     context: str = Field(".", description="The folder that is sent to the build.")
-    dockerfile: str = Field("Dockerfile", description="The one Dockerfile.")
+    dockerfile: str = Field("Dockerfile", description="The one Dockerfile, seen from `context`.")
     release: str = Field("release", description="The target that is deployed.")
     debug: str = Field(
         "debug", description="The target on top of `release` with tools and tests; it runs tests."

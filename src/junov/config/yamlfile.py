@@ -52,7 +52,7 @@ class YamlFile:
             if found is None:
                 break
             key_node, node = found
-            mark = (key_node if key or _is_block(node) else node).start_mark
+            mark = (key_node if key or not _is_inline(node) else node).start_mark
         if mark is None:
             return Place(self.path)
         return Place(self.path, mark.line + 1, mark.column + 1)
@@ -142,8 +142,12 @@ def parse_yaml(text: str, path: Path) -> YamlFile:
         raise ConfigError([Problem(what, Place(path))]) from None
     duplicates = list(_duplicates(root, path))
     if duplicates:
-        raise ConfigError(duplicates)
+        raise ConfigError(sorted(duplicates, key=lambda problem: _order(problem.place)))
     return YamlFile(path, data, root)
+
+
+def _order(place: Place | None) -> tuple[int, int]:
+    return (place.line, place.column) if place else (0, 0)
 
 
 class _Constructor(SafeConstructor):
@@ -172,6 +176,8 @@ def _syntax_remedy(what: str) -> str:
         return "keep one document in the file, and remove the line `---`"
     if "constructor for the tag" in what:
         return "remove the word that begins with `!`, or put the value in quotes"
+    if "while scanning an alias" in what or "while scanning an anchor" in what:
+        return "put a value that begins with `*` or `&` in quotes"
     if "undefined alias" in what:
         return "define the name with `&` before it is used, or put the value in quotes"
     if "mapping values are not allowed" in what:
@@ -230,6 +236,12 @@ def _child(node: Node | None, step: str | int) -> tuple[Node, Node] | None:
     return None
 
 
-def _is_block(node: Node) -> bool:
-    """A block collection starts at its first item, one line below the key a reader looks for."""
-    return isinstance(node, MappingNode | SequenceNode) and not node.flow_style
+def _is_inline(node: Node) -> bool:
+    """Whether a value begins beside its key.
+
+    A block collection begins at its first item, one line below the key that a reader looks for;
+    a value that was left out has the position of whatever comes next.
+    """
+    if isinstance(node, MappingNode | SequenceNode):
+        return bool(node.flow_style)
+    return bool(node.start_mark.index < node.end_mark.index)

@@ -48,15 +48,17 @@ def connect(address: Address, database: str) -> Connection[Any]:
     """Open a connection that commits each statement, as CREATE and DROP DATABASE require."""
     from psycopg import Connection
 
+    # What is set here to nothing, or to its default, is about the shell's PG… variables and
+    # ~/.pgpass, which are somebody else's: PGHOSTADDR would lead to another server.
     return Connection.connect(
         host=address.host,
+        hostaddr="",
         port=address.port,
         user=address.user,
         password=address.password.reveal(),
         dbname=database,
         connect_timeout=CONNECT_TIMEOUT,
         application_name="junov",
-        # The shell's PG… variables and ~/.pgpass are about somebody else's Postgres.
         options=f"-c lock_timeout={LOCK_TIMEOUT}s -c client_min_messages=warning",
         sslmode="disable",
         gssencmode="disable",

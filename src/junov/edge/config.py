@@ -30,7 +30,7 @@ def static_config(
     throttle_ms: int = 100,
     grace_seconds: int = GRACE_SECONDS,
 ) -> str:
-    """The text of `traefik.yaml`.
+    """The text of `traefik.yaml`, for Traefik 3.7.12 or later.
 
     Args:
         web_port: the port inside the container that takes requests from outside.
@@ -49,14 +49,19 @@ global:
 entryPoints:
   web:
     address: ":{web_port}"
-    # Whoever comes in here is a stranger: what it says about itself is replaced.
+    # Whoever comes in here is a stranger: what it says about itself is replaced, also where it
+    # writes X_Forwarded_For, which WSGI takes for X-Forwarded-For (CVE-2026-88879).
     forwardedHeaders:
       insecure: false
+    http:
+      aliasHeadersStrategy: delete
     transport:
       lifeCycle:
         graceTimeOut: {grace_seconds}s
   api:
     address: ":{api_port}"
+    http:
+      aliasHeadersStrategy: delete
     transport:
       lifeCycle:
         graceTimeOut: 1s

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,8 +40,8 @@ class Build:
         source: the address of the repository of the code; may be empty.
         created: when the commit was made.
         version: what a person calls it, such as the branch or tag.
-        cache_from: tags of the repository whose images are taken for a cache. One that isn't
-            there does no harm.
+        cache_from: tags of debug images that a machine which has built nothing here yet takes its
+            cache from. One that isn't there does no harm.
     """
 
     context: Path
@@ -85,10 +85,19 @@ def build_argv(docker: Sequence[str], build: Build, *, debug: bool, buildx: bool
     argv += [f"--target={build.debug if debug else build.release}"]
     argv += [f"--tag={build.reference(debug=debug)}"]
     argv += [f"--label={key}={value}" for key, value in build.labels.items()]
-    # What the next machine takes its cache from travels inside the image.
-    argv += ["--build-arg=BUILDKIT_INLINE_CACHE=1"]
+    if debug:  # it has every layer of both, so the release image need not carry the cache as well
+        argv += ["--build-arg=BUILDKIT_INLINE_CACHE=1"]
     argv += [f"--cache-from={build.repository}:{tag}" for tag in build.cache_from]
     return [*argv, str(build.context)]
+
+
+def built_here_argv(docker: Sequence[str], build: Build) -> list[str]:
+    """The command that lists what this engine has built for the repository.
+
+    What it has pulled is not among it: that was by digest, and has no tag.
+    """
+    tags = f"{build.repository}:{commit_image_tag('*')}"
+    return [*docker, "images", "--quiet", "--filter", f"reference={tags}"]
 
 
 def build_env(build: Build) -> dict[str, str]:
@@ -132,6 +141,10 @@ def build_images(
             remedy="write one, or name yours in `build:` of junov.yaml",
         )
     variables = {**tools.env, **build_env(build), **(env or {})}
+    # With a cache of its own the engine needs no other, and where it has both, BuildKit 0.8 leaves
+    # layers out of the cache that it writes into the image.
+    if process.run(built_here_argv(tools.docker, build), env=variables).stdout.strip():
+        build = replace(build, cache_from=())
     for debug in (True, False):
         argv = build_argv(tools.docker, build, debug=debug, buildx=tools.buildx)
         progress = Progress(on_line)

@@ -172,13 +172,12 @@ def _served(facts: Facts, packages: frozenset[str]) -> _Served:
         if found or package in packages:
             target, left = found or "main:app", []
             if not found:
-                left.append(
-                    f"the application wasn't found: `{target}` in compose.yaml and in the Dockerfile is a guess"
-                )
+                left.append(f"the application wasn't found: `{target}` in the files is a guess")
             serve = ("uvicorn", target, "--host", "0.0.0.0", "--port", "8000")  # noqa: S104
             if "uvicorn" not in packages and "fastapi" not in packages:
                 left.append("add uvicorn to the project's dependencies: it serves the application")
-            return kind, serve, (*serve, "--reload"), migrate, left
+            graceful = ("--timeout-graceful-shutdown", "30")
+            return kind, (*serve, *graceful), (*serve, "--reload"), migrate, left
     found = _variable(facts, r"^(\w+)\s*=\s*(?:flask\.)?Flask\(")
     if found or "flask" in packages:
         return _flask(found or "app:app", packages, migrate)

@@ -145,6 +145,7 @@ COPY --from=tools /opt/venv /opt/venv
 """
 
 
+_REQUIREMENTS = ("requirements.txt", "requirements/base.txt", "requirements/prod.txt")
 _CACHE = "RUN --mount=type=cache,target=/root/.cache/pip \\\n    "
 
 
@@ -159,11 +160,11 @@ def _installs(facts: Facts, application: Application) -> tuple[str, str]:
         "requirements/dev.txt",
         "requirements/test.txt",
     )
-    main = facts.first("requirements.txt", "requirements/base.txt", "requirements/prod.txt")
+    main = facts.first(*_REQUIREMENTS)
     if main:
         packages = _install_files(facts, main)
     elif "dependencies" in project:
-        packages = f"COPY pyproject.toml .\n{_from_pyproject("['project']['dependencies']")}"
+        packages = "COPY pyproject.toml .\n" + _from_pyproject("['project']['dependencies']")
     else:
         packages = "# Install what the application needs here.\n"
     group = _development_group(facts)
@@ -176,6 +177,12 @@ def _installs(facts: Facts, application: Application) -> tuple[str, str]:
     if not application.test and not development and not group:
         tools = "# Install what the tests need here.\n"
     return packages, tools
+
+
+def installs_something(facts: Facts) -> bool:
+    """Whether the Dockerfile that is written knows what the application needs."""
+    asked = pyproject(facts).get("project", {}).get("dependencies")
+    return bool(facts.first(*_REQUIREMENTS) or asked)
 
 
 def _development_group(facts: Facts) -> str:
@@ -195,7 +202,8 @@ def _development_group(facts: Facts) -> str:
 
 def _from_pyproject(table: str) -> str:
     return (
-        f"{_CACHE}python -c \"import tomllib; data = tomllib.load(open('pyproject.toml', 'rb')); \\\n"
+        f'{_CACHE}python -c "import tomllib; \\\n'
+        "        data = tomllib.load(open('pyproject.toml', 'rb')); \\\n"
         f"        print(*(x for x in data{table} if isinstance(x, str)), sep='\\\\n')\" \\\n"
         "        > /tmp/requirements.txt \\\n"
         "    && pip install -r /tmp/requirements.txt\n"
@@ -213,7 +221,7 @@ def _install_files(facts: Facts, first: str) -> str:
                     files.append(other)
             own = own or bool(re.match(r"\s*(?:-e\s*)?\.(?:/|\[|\s*$)|\s*-e\s", line))
     if own:
-        copy = "# The requirements name this folder itself, so every change installs them again.\nCOPY . .\n"
+        copy = "# They name this folder itself, so every change installs them again.\nCOPY . .\n"
     elif "/" in first:
         copy = f"COPY {posixpath.dirname(first)} {posixpath.dirname(first)}\n"
         copy += "".join(f"COPY {p} .\n" for p in files if "/" not in p)

@@ -10,6 +10,7 @@ from typing import Any
 
 from junov.config.home import Home
 from junov.config.server import Server
+from junov.edge.config import GRACE_SECONDS
 from junov.environments.labels import PART, SERVER
 
 API_PORT = 8081
@@ -85,6 +86,7 @@ def _edge(server: Server, folder: Path) -> dict[str, Any]:
         "cap_drop": ["ALL"],
         "read_only": True,
         "tmpfs": ["/tmp"],  # noqa: S108 - inside the container
+        "stop_grace_period": f"{GRACE_SECONDS + 10}s",
     }
 
 
@@ -133,7 +135,7 @@ def _registry(server: Server) -> dict[str, Any]:
 
 
 def _port(target: int, published: int | None, address: str) -> dict[str, Any]:
-    port: dict[str, Any] = {"target": target, "host_ip": address, "protocol": "tcp", "mode": "host"}
+    port: dict[str, Any] = {"target": target, "host_ip": address, "protocol": "tcp"}
     return {**port, "published": str(published)} if published else port
 
 

@@ -168,8 +168,8 @@ def entries(node: Node | None) -> Iterator[tuple[str, Node, Node]]:
 
 
 def is_null(node: Node) -> bool:
-    """Whether a value is left out, as in `KEY:`, or null."""
-    return isinstance(node, ScalarNode) and str(node.tag).endswith(":null")
+    """Whether a value is left out, as in `KEY:`, null, or taken back."""
+    return str(node.tag) == "!reset" or str(node.tag).endswith(":null")
 
 
 def _child(node: Node, step: str | int) -> tuple[Node, Node] | None:

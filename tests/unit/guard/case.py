@@ -5,11 +5,12 @@
 
 A case file holds, besides a `#` comment that says what it shows:
 
-    files         the project's files by name. Where the guard is to point, a `▸` stands right before
-                  the place; the mark is taken out before the file is read. `junov.yaml` and
-                  `compose.yaml` have the contents below unless a case gives its own.
+    files         the project's files by name. Where the guard is to point, a `▸` stands right
+                  before the place; the mark is taken out before the file is read. `junov.yaml`
+                  and `compose.yaml` have the contents below unless a case gives its own.
     junov         lines to add to that junov.yaml
-    environment   whose stack it is: prod, stage (the default), feature/search; `test` for a test run
+    environment   whose stack it is: prod, stage (the default), feature/search; or `test`, for the
+                  stack of a test run
     says          for each mark in order, a part of the message
     also          ids of other rules that may speak as well
     given         variables that junov gives to interpolation and to the project's own services

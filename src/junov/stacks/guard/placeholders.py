@@ -21,7 +21,7 @@ _PERHAPS_SECRET_NAME = re.compile(r"(?:^|_)KEY$", re.IGNORECASE)
 _WORDS = (
     "change[-_ ]?(?:me|this|it)|replace[-_ ]?(?:me|this)|set[-_ ]?me|fill[-_ ]?(?:me[-_ ]?)?in|"
     "secret|password|passw0rd|passwd|example|sample|placeholder|dummy|default|insecure|"
-    "to[-_ ]?do|later|soon|tbd|fixme|test(?:ing)?|dev(?:elopment)?|local|only[-_ ]for[-_ ]\\w+|"
+    "to[-_ ]?do|later|soon|tbd|fixme|test(?:ing)?|dev(?:elopment)?|local|only[-_ ]for[-_ ][\\w-]+|"
     "admin|root|postgres|guest|foo|bar|qwerty|none|null|undefined|your|my|"
     "key|token|here|this|the|in|production|prod|not|so|super|very|please|value"
 )

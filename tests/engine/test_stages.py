@@ -1,0 +1,229 @@
+"""The stages, each alone and all together, on the real engine, registry, Postgres and edge."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from junov.engine.api import Engine
+from junov.environments.labels import TEST_RUN
+from junov.site import Site
+from tests.engine.conftest import Shell, Web, until
+
+
+def environment(shell: Shell, name: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(shell("junov", "env", "show", name, "--json"))
+    return found
+
+
+def set_version(shell: Shell, version: str) -> str:
+    app = shell.folder / "app.py"
+    app.write_text(app.read_text().replace('VERSION = "1"', f'VERSION = "{version}"'))
+    return shell.commit(f"Version {version}")
+
+
+def test_a_branch_becomes_an_environment_that_answers(notes: Shell, web: Web) -> None:
+    prod = environment(notes, "prod")
+    commit = notes("git", "rev-parse", "main").strip()
+    assert prod["status"] == "healthy"
+    assert prod["tier"] == "production"
+    assert prod["commit"] == commit
+    assert str(prod["image"]).endswith(str(prod["digest"]))
+    status, health = web(str(prod["url"]), "/health")
+    assert status == 200
+    assert health["environment"] == "prod"
+    assert health["commit"] == commit
+    assert health["database"] == prod["database"]
+
+
+def test_data_of_one_environment_is_not_in_the_other(notes: Shell, web: Web) -> None:
+    prod, stage = (str(environment(notes, name)["url"]) for name in ("prod", "stage"))
+    status, _ = web(prod, "/notes", {"text": "only in prod"})
+    assert status == 201
+    assert "only in prod" in json.dumps(web(prod, "/notes"))
+    assert "only in prod" not in json.dumps(web(stage, "/notes"))
+
+
+def test_the_list_has_what_machines_need(notes: Shell) -> None:
+    listed = json.loads(notes("junov", "env", "ls", "--json"))
+    assert [each["name"] for each in listed] == ["prod", "stage"]
+    fields = (
+        "project name slug tier status url host image digest commit ref database release "
+        "deployed_at expires_at"
+    )
+    assert set(fields.split()) <= set(listed[0])
+
+
+def test_each_stage_works_on_a_machine_that_ran_none_of_the_others(
+    tiny: Shell, site: Site, web: Web, tmp_path: Path
+) -> None:
+    repository = site.server.repository("by-stages")
+    for number, stage in enumerate(("lint", "build", "test", "promote", "deploy")):
+        clone = tmp_path / f"machine-{number}"
+        tiny("git", "clone", "--quiet", str(tiny.folder), str(clone))
+        environ = {**tiny.environ, "CI_REGISTRY_IMAGE": str(repository)}
+        machine = Shell(clone, environ)
+        machine("junov", stage)
+        if stage != "deploy":
+            forget_images(machine, str(repository))
+            shutil.rmtree(clone)
+    status, said = web(str(environment(tiny, "prod")["url"]))
+    assert (status, said["JUNOV_ENVIRONMENT"]) == (200, "prod")
+
+
+def forget_images(machine: Shell, repository: str) -> None:
+    """Make the engine as one that has never seen this project."""
+    local = machine("docker", "image", "ls", "--quiet", repository).split()
+    if local:
+        machine("docker", "image", "rm", "--force", *dict.fromkeys(local))
+
+
+def test_what_was_done_for_a_commit_is_not_done_again(tiny: Shell) -> None:
+    first = tiny("junov", "run")
+    again = tiny("junov", "run")
+    assert "not built yet" in first
+    assert "built before" in again
+    assert "passed before" in again
+
+
+def test_changes_that_are_not_committed_are_refused_unless_told(tiny: Shell) -> None:
+    (tiny.folder / "app.py").write_text("VERSION = 'other'")
+    refused = tiny("junov", "build", expect=1)
+    assert "not committed: app.py" in refused
+    assert "--allow-dirty" in refused
+
+
+def test_an_untested_image_is_not_promoted_and_an_unpromoted_one_not_deployed(tiny: Shell) -> None:
+    assert "has not been built" in tiny("junov", "test", expect=1)
+    tiny("junov", "build")
+    refused = tiny("junov", "promote", expect=1)
+    assert "has not passed its tests" in refused
+    assert "junov test" in refused
+    tiny("junov", "test")
+    assert "nothing has been promoted" in tiny("junov", "deploy", expect=1)
+
+
+def test_another_commit_than_the_promoted_one_is_not_deployed(tiny: Shell) -> None:
+    tiny("junov", "run")
+    set_version(tiny, "2")
+    refused = tiny("junov", "deploy", expect=1)
+    assert "is commit" in refused
+    assert "junov run main" in refused
+
+
+def test_failing_tests_stop_the_pipeline_and_leave_nothing(
+    tiny: Shell, engine: Engine, tmp_path: Path
+) -> None:
+    set_version(tiny, "broken")
+    report = tmp_path / "reports" / "junit.xml"
+    failed = tiny("junov", "build") and tiny("junov", "test", "--report", str(report), expect=1)
+    assert "the tests run version broken" in failed, "their output is shown"
+    assert "ended with exit code 1" in failed
+    assert report.exists(), "the report of a failed run is what CI shows"
+    assert "has not passed its tests" in tiny("junov", "promote", expect=1)
+    assert not [c.name for c in engine.containers({TEST_RUN: ""}) if tiny_project(tiny) in c.name]
+
+
+def tiny_project(tiny: Shell) -> str:
+    return (tiny.folder / "junov.yaml").read_text().split("project: ")[1].split()[0]
+
+
+def test_a_killed_test_run_leaves_nothing(tiny: Shell, engine: Engine) -> None:
+    test = tiny.folder / "checks.py"
+    test.write_text("import threading; print('hanging', flush=True); threading.Event().wait()")
+    tiny.commit("Tests that never end")
+    tiny("junov", "build")
+    run = subprocess.Popen(
+        ["junov", "test"],
+        cwd=tiny.folder,
+        env={**tiny.environ, "XDG_CACHE_HOME": str(tiny.folder.parent / "cache")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stderr
+    for line in run.stderr:
+        if "hanging" in line:
+            break
+    project = tiny_project(tiny)
+
+    def left() -> list[str]:
+        names = [c.name for c in engine.containers({TEST_RUN: ""})]
+        names += [network.name for network in engine.networks({TEST_RUN: ""})]
+        names += list(map(str, (tiny.folder.parent / "cache" / "junov" / "runs").glob("*")))
+        return [name for name in names if project in name or "runs" in name]
+
+    assert left(), "it was under way"
+    os.kill(run.pid, signal.SIGKILL)
+    run.communicate()
+    until(lambda: not left(), f"nothing is left of the run, but there is {left()}")
+
+
+def test_a_release_that_never_gets_healthy_leaves_the_old_one_serving(
+    tiny: Shell, web: Web, engine: Engine
+) -> None:
+    tiny("junov", "run")
+    url = str(environment(tiny, "prod")["url"])
+    app = tiny.folder / "app.py"
+    app.write_text(app.read_text().replace("    ThreadingHTTPServer", "    sys.exit('no port')\n    ThreadingHTTPServer"))
+    commit = tiny.commit("A release that ends at once")
+    failed = tiny("junov", "run", expect=1)
+    assert "ended with exit code 1" in failed
+    assert "no port" in failed, "its last log lines are part of the error"
+    assert "secret is ••••••" in failed, "without its secrets"
+    assert web(url)[1]["version"] == "1"
+    prod = environment(tiny, "prod")
+    assert prod["commit"] != commit
+    assert prod["status"] == "healthy"
+    names = [c.name for c in engine.containers({"dev.junov.project": tiny_project(tiny)})]
+    assert not any("-r2-" in name for name in names), "what was started for it is removed"
+
+
+def test_a_failed_migration_leaves_the_old_one_serving(tiny: Shell, web: Web) -> None:
+    tiny("junov", "run")
+    url = str(environment(tiny, "prod")["url"])
+    compose = tiny.folder / "compose.yaml"
+    compose.write_text(compose.read_text().replace("print('migrated')", "exit('cannot migrate')"))
+    tiny.commit("A migration that fails")
+    failed = tiny("junov", "run", expect=1)
+    assert "cannot migrate" in failed
+    assert "what ran before goes on serving" in failed
+    assert web(url)[1]["JUNOV_RELEASE"] == "1"
+    compose.write_text(compose.read_text().replace("exit('cannot migrate')", "print('now')"))
+    tiny.commit("A migration that works")
+    tiny("junov", "run")
+    assert web(url)[1]["JUNOV_RELEASE"] == "3"
+
+
+def test_a_new_release_takes_the_place_of_the_old(tiny: Shell, web: Web, engine: Engine) -> None:
+    tiny("junov", "run")
+    url = str(environment(tiny, "prod")["url"])
+    set_version(tiny, "2")
+    tiny("junov", "run")
+    assert web(url)[1]["version"] == "2"
+    services = [
+        container.service
+        for container in engine.containers({"dev.junov.project": tiny_project(tiny)})
+    ]
+    assert sorted(services) == ["web-r2", "worker"]
+
+
+def test_a_kind_has_no_more_environments_than_its_limit(tiny: Shell) -> None:
+    for name in ("a", "b"):
+        tiny("git", "branch", f"feature/{name}")
+        tiny("junov", "run", f"feature/{name}")
+    tiny("git", "branch", "feature/c")
+    refused = tiny("junov", "run", "feature/c", expect=1)
+    assert "its limit is 2" in refused
+    assert "junov env rm feature/a" in refused
+
+
+def test_a_ref_without_an_environment_ends_after_its_tests(tiny: Shell) -> None:
+    tiny("git", "checkout", "--quiet", "-b", "fix/typo")
+    said = tiny("junov", "run")
+    assert "none is for the branch fix/typo" in said
+    refused = tiny("junov", "deploy", expect=1)
+    assert "branch main → prod" in refused

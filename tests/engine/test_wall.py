@@ -1,0 +1,162 @@
+"""The wall, from inside every container: nothing of another environment can be reached."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from itertools import product
+
+import pytest
+
+from junov.engine.api import Container, Engine
+from junov.engine.private_network import connect_all
+from junov.environments.labels import ENVIRONMENT, PART, PROJECT, SERVER
+from junov.server.server import up
+from junov.site import Site
+from junov.steps import Steps
+from tests.engine.conftest import Shell, Web, until
+from tests.engine.quiet import Quiet
+
+CONNECT = (
+    "import socket, sys; s = socket.socket(); s.settimeout(1.5); "
+    "sys.exit(0 if s.connect_ex((sys.argv[1], int(sys.argv[2]))) == 0 else 7)"
+)
+RESOLVE = "import socket, sys; print(socket.gethostbyname(sys.argv[1]))"
+QUERY = (
+    "import os, psycopg, sys; url = os.environ['DATABASE_URL'].replace('+psycopg', ''); "
+    "own = url.rpartition('/')[2]; print(psycopg.connect(url.replace('/' + own, '/' + sys.argv[1]))"
+    ".execute('select current_database()').fetchone()[0])"
+)
+
+
+def inside(container: Container, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["docker", "exec", container.name, "python", "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.fixture(scope="module")
+def two(notes: Shell, site: Site) -> tuple[dict[str, list[Container]], dict[str, str]]:
+    """The running containers of prod and stage, and the databases of both."""
+    listed = json.loads(notes("junov", "env", "ls", "--json"))
+    containers = {
+        each["name"]: site.engine.containers(
+            {SERVER: site.server.name, PROJECT: each["project"], ENVIRONMENT: each["name"]},
+            all_states=False,
+        )
+        for each in listed
+    }
+    assert all(len(found) == 2 for found in containers.values()), "web and worker"
+    return containers, {each["name"]: each["database"] for each in listed}
+
+
+def pairs(containers: dict[str, list[Container]]) -> list[tuple[Container, Container]]:
+    return [
+        *product(containers["prod"], containers["stage"]),
+        *product(containers["stage"], containers["prod"]),
+    ]
+
+
+def test_no_container_reaches_one_of_another_environment(
+    two: tuple[dict[str, list[Container]], dict[str, str]],
+) -> None:
+    for mine, other in pairs(two[0]):
+        for address in other.addresses.values():
+            assert inside(mine, CONNECT, address, "8000").returncode == 7, (mine.name, other.name)
+
+
+def test_no_name_of_another_environment_resolves(
+    two: tuple[dict[str, list[Container]], dict[str, str]],
+) -> None:
+    for mine, other in pairs(two[0]):
+        for name in (other.name, other.id[:12]):
+            assert inside(mine, RESOLVE, name).returncode != 0, (mine.name, name)
+        web = inside(mine, RESOLVE, "web").stdout.strip()
+        assert web not in other.addresses.values(), "`web` is the environment's own"
+
+
+def test_the_database_of_another_environment_refuses_the_role(
+    two: tuple[dict[str, list[Container]], dict[str, str]],
+) -> None:
+    containers, databases = two
+    for mine, other in (("prod", "stage"), ("stage", "prod")):
+        for container in containers[mine]:
+            own = inside(container, QUERY, databases[mine])
+            assert own.stdout.strip() == databases[mine], own.stderr
+            for foreign in (databases[other], "postgres", "template1"):
+                refused = inside(container, QUERY, foreign)
+                assert refused.returncode != 0
+                assert "pg_hba.conf rejects" in refused.stderr or "no pg_hba.conf" in refused.stderr
+
+
+def test_what_is_allowed_works(two: tuple[dict[str, list[Container]], dict[str, str]]) -> None:
+    for containers in two[0].values():
+        for container in containers:
+            assert inside(container, CONNECT, "web", "8000").returncode == 0
+            assert inside(container, CONNECT, "db", "5432").returncode == 0
+
+
+def test_nothing_of_the_server_but_edge_and_postgres_is_in_a_private_network(
+    two: tuple[dict[str, list[Container]], dict[str, str]], site: Site
+) -> None:
+    private = {net for found in two[0].values() for each in found for net in each.addresses}
+    assert len(private) == 2
+    for part in site.engine.containers({SERVER: site.server.name, PART: ""}):
+        joined = private & set(part.addresses)
+        assert joined == (set() if part.labels[PART] == "registry" else private)
+
+
+def test_the_edges_api_is_closed_to_environments(
+    two: tuple[dict[str, list[Container]], dict[str, str]], site: Site
+) -> None:
+    edge = site.part("edge")
+    ask = (
+        "import sys, urllib.request, urllib.error\n"
+        "try: print(urllib.request.urlopen(sys.argv[1], timeout=3).status)\n"
+        "except urllib.error.HTTPError as e: print(e.code)"
+    )
+    container = two[0]["stage"][0]
+    (network,) = container.addresses
+    said = inside(container, ask, f"http://{edge.addresses[network]}:8081/api/http/routers")
+    assert said.stdout.strip() == "403", said.stderr
+    site.edge_api.ping()
+
+
+def test_a_typo_that_names_another_environment_is_refused_before_anything_is_touched(
+    notes: Shell, web: Web
+) -> None:
+    stage = json.loads(notes("junov", "env", "show", "stage", "--json"))
+    prod = json.loads(notes("junov", "env", "show", "prod", "--json"))
+    notes("git", "checkout", "--quiet", "dev")
+    try:
+        env_file = notes.folder / "env" / "stage.env"
+        text = env_file.read_text()
+        env_file.write_text(f"{text}AUDIT_DATABASE={prod['database']}\n")
+        line = len(env_file.read_text().splitlines())
+        notes.commit("A typo")
+        refused = notes("junov", "run", expect=1)
+        assert f"env/stage.env:{line}:" in refused
+        assert "foreign-identity" in refused
+        assert json.loads(notes("junov", "env", "show", "stage", "--json")) == stage
+        assert web(stage["url"], "/health")[0] == 200
+    finally:
+        notes("git", "reset", "--quiet", "--hard", "HEAD~1")
+        notes("git", "checkout", "--quiet", "main")
+
+
+@pytest.mark.parametrize("part", ["edge", "postgres"])
+def test_a_re_created_part_is_connected_to_every_environment_again(
+    notes: Shell, site: Site, web: Web, engine: Engine, part: str
+) -> None:
+    del notes
+    engine.remove_container(site.part(part).id)
+    again = Site(site.home)
+    up(again, Steps(Quiet()))
+    assert connect_all(engine, site.server.name) == {}, "nothing was left to connect"
+    for overview in again.journal.overview():
+        url = again.server.url(overview.environment.host)
+        until(lambda url=url: web(url, "/health")[0] == 200, f"{url} answers again")
