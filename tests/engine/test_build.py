@@ -19,7 +19,14 @@ from junov.engine.login import docker_login
 from junov.errors import Place, StageError, UnavailableError
 from junov.images import Registry, Repository, find_built, retag
 from junov.secret import Secret
-from tests.engine.sandbox import Sandbox, eventually, sandbox
+from tests.engine.registries import (
+    PASSWORD,
+    USER,
+    login,
+    start_private_registry,
+    start_registry,
+)
+from tests.engine.sandbox import Sandbox, sandbox
 
 pytestmark = pytest.mark.engine
 
@@ -57,19 +64,8 @@ def registry() -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="module")
-def host(box: Sandbox, registry: Registry) -> str:
-    name = box.start("registry", "registry:2.8.2", options=["-p", "127.0.0.1::5000"])
-    host = f"127.0.0.1:{box.published(name, 5000)}"
-
-    def answers() -> bool:
-        try:
-            registry.check(host)
-        except UnavailableError:
-            return False
-        return True
-
-    eventually(answers, "the registry answers")
-    return host
+def host(box: Sandbox) -> str:
+    return start_registry(box, "registry")
 
 
 @pytest.fixture
@@ -221,32 +217,14 @@ def test_a_registry_that_is_not_there(tools: Tools) -> None:
         pull(tools, f"127.0.0.1:1/notes@sha256:{'0' * 64}")
 
 
-HTPASSWD = "ci:$2b$04$kBHYZPU7tvaDz0ER.uTfvuZUVVzUrbdyxHh9tiWWDKh1v5j3tp3Ze"  # s3cret
-
-
 def test_a_push_with_a_login_of_its_own(box: Sandbox, build: Build, tools: Tools) -> None:
-    name = box.start(
-        "private",
-        "registry:2.8.2",
-        options=[
-            *("-p", "127.0.0.1::5000", "--tmpfs", "/auth"),
-            *("-e", "REGISTRY_AUTH=htpasswd", "-e", "REGISTRY_AUTH_HTPASSWD_REALM=x"),
-            *("-e", "REGISTRY_AUTH_HTPASSWD_PATH=/auth/htpasswd"),
-        ],
-    )
-    host = f"127.0.0.1:{box.published(name, 5000)}"
-
-    def ready() -> bool:
-        return box.execute(name, "sh", "-c", f"echo '{HTPASSWD}' >/auth/htpasswd").ok
-
-    eventually(ready, "the registry's passwords are set")
+    host = start_private_registry(box)
     private = replace(build, repository=f"{host}/notes", cache_from=())
     build_images(tools, private, on_line=print)
     with pytest.raises(StageError) as caught:
         push(tools, private.reference(), env={"DOCKER_CONFIG": "/nonexistent"}, on_line=print)
     assert f"docker login {host}" in caught.value.remedy
-    with docker_login(host, "ci", Secret("s3cret"), {"DOCKER_CONFIG": "/nonexistent"}) as env:
+    with docker_login(host, USER, Secret(PASSWORD), {"DOCKER_CONFIG": "/nonexistent"}) as env:
         digest = push(tools, private.reference(), env=env, on_line=print)
-    environ = {"CI_REGISTRY": host, "CI_REGISTRY_USER": "ci", "CI_REGISTRY_PASSWORD": "s3cret"}
-    with Registry(environ) as job:
+    with Registry(login(host)) as job:
         assert job.digest(repository(private), f"commit-{build.revision}") == digest

@@ -25,11 +25,10 @@ from junov.images.find import REVISION
 from junov.images.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Manifest, digest_of
 from junov.images.registry import LARGEST_BLOB
 from junov.images.tested import read_report, record_tag
-from tests.engine.sandbox import Sandbox, eventually, sandbox
+from tests.engine.registries import login, start_private_registry, start_registry
+from tests.engine.sandbox import Sandbox, sandbox
 
 pytestmark = pytest.mark.engine
-
-IMAGE = "registry:2.8.2"
 
 
 @pytest.fixture(scope="module")
@@ -44,24 +43,11 @@ def registry() -> Iterator[Registry]:
         yield registry
 
 
-def start(box: Sandbox, registry: Registry, word: str, *options: str) -> str:
-    name = box.start(word, IMAGE, options=["-p", "127.0.0.1::5000", *options])
-    host = f"127.0.0.1:{box.published(name, 5000)}"
-
-    def answers() -> bool:
-        try:
-            registry.check(host)
-        except Exception:  # noqa: BLE001
-            return False
-        return True
-
-    eventually(answers, "the registry answers")
-    return host
-
-
 @pytest.fixture(scope="module")
-def host(box: Sandbox, registry: Registry) -> str:
-    return start(box, registry, "registry", "-e", "REGISTRY_STORAGE_DELETE_ENABLED=true")
+def host(box: Sandbox) -> str:
+    return start_registry(
+        box, "registry", options=("--env", "REGISTRY_STORAGE_DELETE_ENABLED=true")
+    )
 
 
 @pytest.fixture
@@ -174,36 +160,23 @@ def test_after_the_last_delete_there_are_no_tags(
 
 
 def test_a_registry_that_deletes_nothing_says_so(box: Sandbox, registry: Registry) -> None:
-    repository = Repository(start(box, registry, "keeps"), "notes")
+    repository = Repository(start_registry(box, "keeps"), "notes")
     put_image(registry, repository, "only", "c", b"only")
     with pytest.raises(StageError, match="answered 405 to DELETE") as caught:
         registry.delete_tag(repository, "only")
     assert "REGISTRY_STORAGE_DELETE_ENABLED" in caught.value.remedy
 
 
-HTPASSWD = "ci:$2b$04$kBHYZPU7tvaDz0ER.uTfvuZUVVzUrbdyxHh9tiWWDKh1v5j3tp3Ze"  # s3cret
-
-
 def test_a_registry_with_passwords(box: Sandbox, registry: Registry) -> None:
-    host = start(
-        box,
-        registry,
-        "private",
-        *("-e", "REGISTRY_AUTH=htpasswd", "-e", "REGISTRY_AUTH_HTPASSWD_REALM=x"),
-        *("-e", "REGISTRY_AUTH_HTPASSWD_PATH=/auth/htpasswd"),
-        "--tmpfs",
-        "/auth",
-    )
-    box.execute(box.name("private"), "sh", "-c", f"echo '{HTPASSWD}' >/auth/htpasswd")
+    host = start_private_registry(box)
     repository = Repository(host, "notes")
     with pytest.raises(StageError, match="to no credentials"):
         registry.tags(repository)
-    environ = {"CI_REGISTRY": host, "CI_REGISTRY_USER": "ci", "CI_REGISTRY_PASSWORD": "s3cret"}
-    with Registry(environ) as job:
+    with Registry(login(host)) as job:
         digest = put_image(job, repository, "main", "c", b"x")
         assert job.digest(repository, "main") == digest
     with (
-        Registry({**environ, "CI_REGISTRY_PASSWORD": "wr0ng"}) as stranger,
+        Registry(login(host, "wr0ng")) as stranger,
         pytest.raises(StageError, match="`ci` from CI_REGISTRY_USER"),
     ):
         stranger.tags(repository)

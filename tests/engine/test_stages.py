@@ -168,10 +168,11 @@ def test_a_release_that_never_gets_healthy_leaves_the_old_one_serving(
     tiny("junov", "run")
     url = str(environment(tiny, "prod")["url"])
     app = tiny.folder / "app.py"
-    app.write_text(app.read_text().replace("    ThreadingHTTPServer", "    sys.exit('no port')\n    ThreadingHTTPServer"))
+    serve = "    ThreadingHTTPServer"
+    app.write_text(app.read_text().replace(serve, f"    sys.exit('no port')\n{serve}"))
     commit = tiny.commit("A release that ends at once")
     failed = tiny("junov", "run", expect=1)
-    assert "ended with exit code 1" in failed
+    assert "ended again and again, with exit code 1" in failed
     assert "no port" in failed, "its last log lines are part of the error"
     assert "secret is ••••••" in failed, "without its secrets"
     assert web(url)[1]["version"] == "1"

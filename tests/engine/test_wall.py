@@ -24,8 +24,8 @@ CONNECT = (
 RESOLVE = "import socket, sys; print(socket.gethostbyname(sys.argv[1]))"
 QUERY = (
     "import os, psycopg, sys; url = os.environ['DATABASE_URL'].replace('+psycopg', ''); "
-    "own = url.rpartition('/')[2]; print(psycopg.connect(url.replace('/' + own, '/' + sys.argv[1]))"
-    ".execute('select current_database()').fetchone()[0])"
+    "other = url.rpartition('/')[0] + '/' + sys.argv[1]; "
+    "print(psycopg.connect(other).execute('select current_database()').fetchone()[0])"
 )
 
 
@@ -127,25 +127,23 @@ def test_the_edges_api_is_closed_to_environments(
 
 
 def test_a_typo_that_names_another_environment_is_refused_before_anything_is_touched(
-    notes: Shell, web: Web
+    tiny: Shell, web: Web
 ) -> None:
-    stage = json.loads(notes("junov", "env", "show", "stage", "--json"))
-    prod = json.loads(notes("junov", "env", "show", "prod", "--json"))
-    notes("git", "checkout", "--quiet", "dev")
-    try:
-        env_file = notes.folder / "env" / "stage.env"
-        text = env_file.read_text()
-        env_file.write_text(f"{text}AUDIT_DATABASE={prod['database']}\n")
-        line = len(env_file.read_text().splitlines())
-        notes.commit("A typo")
-        refused = notes("junov", "run", expect=1)
-        assert f"env/stage.env:{line}:" in refused
-        assert "foreign-identity" in refused
-        assert json.loads(notes("junov", "env", "show", "stage", "--json")) == stage
-        assert web(stage["url"], "/health")[0] == 200
-    finally:
-        notes("git", "reset", "--quiet", "--hard", "HEAD~1")
-        notes("git", "checkout", "--quiet", "main")
+    tiny("junov", "run", "main")
+    tiny("git", "checkout", "--quiet", "-b", "dev")
+    tiny("junov", "run")
+    stage, prod = (
+        json.loads(tiny("junov", "env", "show", name, "--json")) for name in ("stage", "prod")
+    )
+    env_file = tiny.folder / "env" / "stage.env"
+    env_file.write_text(f"{env_file.read_text()}UPSTREAM=http://{prod['host']}/api\n")
+    tiny.commit("A typo")
+    refused = tiny("junov", "run", expect=1)
+    assert "env/stage.env:2:" in refused
+    assert f"carries `{prod['host']}`" in refused
+    assert "foreign-identity" in refused
+    assert json.loads(tiny("junov", "env", "show", "stage", "--json")) == stage
+    assert web(stage["url"])[1]["JUNOV_RELEASE"] == "1"
 
 
 @pytest.mark.parametrize("part", ["edge", "postgres"])

@@ -99,9 +99,7 @@ def for_tests(model: Mapping[str, Any] = MODEL) -> Stack:
         project=PROJECT,
         stack_name="notes_test_3f2a1b_x1",
         image=IMAGE,
-        subnet="10.213.0.32/27",
         run="x1",
-        labels={"dev.junov.server": "junov"},
     )
 
 

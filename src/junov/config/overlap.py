@@ -82,10 +82,9 @@ def _plainer(one: str, other: str) -> str:
 def _hosts_overlap(one: str, first: Claims, other: str, second: Claims) -> bool:
     if first.is_pattern and second.is_pattern:
         return False  # their slugs begin with the kind's name and end with a hash of the whole
-    return bool(
-        re.fullmatch(_host_expression(one, first), _plain_host(other, second))
-        or re.fullmatch(_host_expression(other, second), _plain_host(one, first))
-    )
+    if second.is_pattern:
+        one, first, other, second = other, second, one, first
+    return bool(re.fullmatch(_host_expression(one, first), _plain_host(other, second)))
 
 
 def _host_expression(name: str, kind: Claims) -> str:

@@ -98,7 +98,9 @@ def _problem(model: type[BaseModel], file: YamlFile, detail: ErrorDetails) -> Pr
             f"add `{loc[-1]}: {_example(model, loc)}`",
         )
     if kind == "invalid_key" or (detail["loc"][-1:] == ("[key]",) and kind == "string_type"):
-        shown = str(loc[-1])
+        # pydantic's `loc` has 1 for a key that is true.
+        shown = str(value).lower() if isinstance(value, bool) else str(loc[-1])
+        loc = (*loc[:-1], shown)
         return Problem(
             f"the key `{shown}` is read as {describe(value)}, but a key has to be a text",
             file.place(loc, key=True),

@@ -19,9 +19,9 @@ from junov.site import Site
 from junov.stacks.assemble import assemble_deploy, assemble_test
 from junov.stacks.guard import Context, Foreign, ImageFacts, guard, refuse
 from junov.stacks.layers import layers_for_deploy, layers_for_test
-from junov.stacks.names import identity_variables, release_variables
 from junov.stacks.side_by_side import side_by_side
 from junov.stacks.stack import Stack
+from junov.stacks.variables import identity_variables, release_variables
 
 
 def deployed_stack(
@@ -105,7 +105,6 @@ def tested_stack(folder: ProjectFolder, site: Site, image: Image, *, run: str) -
         project=folder.config,
         stack_name=name,
         image=image.debug_reference,
-        subnet="10.0.0.0/29",
         run=run,
         interpolation=layers.values,
     )

@@ -10,6 +10,7 @@ from junov.errors import StageError
 
 _POLL_SECONDS = 0.1
 _PROBE_SECONDS = 5.0
+_TOO_MANY_RESTARTS = 3  # one may be bad luck, such as a database that was just restarting
 
 
 def wait_ready(
@@ -38,26 +39,28 @@ def wait_ready(
         How many seconds it took.
 
     Raises:
-        StageError: it ended, or wasn't ready in time; with its last log lines.
+        StageError: it ended, keeps ending, or wasn't ready in time; with its last log lines.
     """
     began = time.monotonic()
     said = "it has not answered yet"
     while time.monotonic() - began < timeout:
-        now = engine.container(container.id)
-        if now is None or now.state in ("exited", "dead", "removing"):
-            code = engine.exit_code(container.id) if now else None
-            if may_end and code == 0:
-                break
-            raise _failed(engine, container, f"ended with exit code {code}", redact)
+        now, ended = engine.container(container.id), engine.ended(container.id)
+        if now is None or ended is None:
+            raise _failed(engine, container, "was removed by somebody", redact)
+        if now.state in ("exited", "dead"):
+            if may_end and ended.exit_code == 0:
+                return time.monotonic() - began
+            raise _failed(engine, container, f"ended with exit code {ended.exit_code}", redact)
+        if ended.restarts >= _TOO_MANY_RESTARTS:
+            what = f"ended again and again, with exit code {ended.exit_code}"
+            raise _failed(engine, container, what, redact)
         answered, said = _answers(url) if url else (True, "")
         if answered and now.running and not may_end and now.health in ("", "healthy"):
-            break
+            return time.monotonic() - began
         if answered:
             said = f"its healthcheck says {now.health or now.state}"
         time.sleep(_POLL_SECONDS)
-    else:
-        raise _failed(engine, container, f"was not ready after {timeout:g} s: {said}", redact)
-    return time.monotonic() - began
+    raise _failed(engine, container, f"was not ready after {timeout:g} s: {said}", redact)
 
 
 def _answers(url: str) -> tuple[bool, str]:

@@ -70,6 +70,19 @@ class Container:
         return self.state == "running"
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a container last ended.
+
+    Args:
+        exit_code: its exit code.
+        restarts: how often the engine has restarted it.
+    """
+
+    exit_code: int
+    restarts: int
+
+
 class Engine:
     """The engine's API, for reading, and for what Compose has no command for.
 
@@ -121,10 +134,20 @@ class Engine:
         except NotFound:
             return None
 
-    def exit_code(self, container_id: str) -> int:
-        """The exit code of a container that has ended."""
-        with _translated("inspect a container"):
-            return int(self._api.inspect_container(container_id)["State"]["ExitCode"])
+    def ended(self, container_id: str) -> Ended | None:
+        """How a container last ended, and how often the engine has restarted it.
+
+        Returns:
+            None where there is no such container any more.
+        """
+        from docker.errors import NotFound
+
+        try:
+            with _translated("inspect a container"):
+                raw = self._api.inspect_container(container_id)
+        except NotFound:
+            return None
+        return Ended(int(raw["State"]["ExitCode"]), int(raw["RestartCount"]))
 
     def last_log_lines(self, container_id: str, count: int = 20) -> str:
         """The last lines that a container printed."""

@@ -11,14 +11,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from junov.config.project import Project
+from junov.environments import Environment
+from junov.environments.labels import (
+    COMMIT,
+    PROJECT,
+    RELEASE,
+    SERVICE,
+    TEST_RUN,
+    environment_labels,
+)
 from junov.secret import Secret
 from junov.stacks.layers import Variables, revealed
-from junov.stacks.names import Target
 from junov.stacks.prune import depends_on, without_services
 from junov.stacks.stack import Model, Stack
 from junov.stacks.testdatabase import in_memory
 
-LABEL = "dev.junov"
 MIGRATE_PROFILE = "junov-migrate"
 
 _COMPLETED = "service_completed_successfully"
@@ -29,7 +36,7 @@ def assemble_deploy(
     model: Model,
     *,
     project: Project,
-    target: Target,
+    target: Environment,
     image: str,
     values: Variables,
     commit: str,
@@ -64,11 +71,9 @@ def assemble_deploy(
     """
     names = target.identity
     labels = {
-        f"{LABEL}.project": names.project,
-        f"{LABEL}.environment": names.name,
-        f"{LABEL}.release": str(release),
-        f"{LABEL}.commit": commit,
-        f"{LABEL}.server": server,
+        **environment_labels(server, names),
+        RELEASE: str(release),
+        COMMIT: commit,
     }
     own = _own(model)
     dropped = [project.database.service] if project.database else []
@@ -107,51 +112,39 @@ def assemble_test(
     project: Project,
     stack_name: str,
     image: str,
-    subnet: str,
     run: str,
-    values: Variables | None = None,
-    labels: Mapping[str, str] | None = None,
     interpolation: Mapping[str, str] | None = None,
 ) -> Stack:
     """The throw-away stack of one test run.
 
     Published ports and container names are left out, nothing is restarted, volumes belong to the
-    run, and the database keeps its data in memory.
+    run, and the database keeps its data in memory. The network has the stack's name and is made
+    beforehand, with a subnet of its own.
 
     Args:
         model: the resolved model of the test layers, which the guard has passed.
         project: the project.
         stack_name: the Compose project of this run alone.
         image: the debug image by digest.
-        subnet: the addresses of its network in CIDR notation.
         run: what the label `dev.junov.test-run` says on everything.
-        values: variables of the project's own services, which win over the files.
-        labels: further labels for everything.
         interpolation: as for `assemble_deploy`.
     """
-    marks = {f"{LABEL}.project": project.project, f"{LABEL}.test-run": run, **(labels or {})}
+    marks = {PROJECT: project.project, TEST_RUN: run}
     own = _own(model)
-    values = values or {}
     database = project.database.service if project.database else None
     filled = _filled(model, interpolation or {})
     services = {}
     for name, data in filled["services"].items():
         service = in_memory(data) if name == database else data
-        given = values if name in own else {}
-        services[name] = _service(name, service, image if name in own else None, given, marks)
+        services[name] = _service(name, service, image if name in own else None, {}, marks)
         for key in ("ports", "container_name", "profiles"):
             services[name].pop(key, None)
         services[name]["restart"] = "no"
-    network = {
-        "name": stack_name,
-        "labels": marks,
-        "ipam": {"config": [{"subnet": subnet}]},
-    }
     assembled = {
         **filled,
         "name": stack_name,
         "services": services,
-        "networks": {"default": network},
+        "networks": {"default": {"name": stack_name, "external": True}},
     }
     still_used = without_services(assembled, ()).get("volumes", {})
     assembled["volumes"] = {
@@ -159,7 +152,7 @@ def assemble_test(
         for key, volume in still_used.items()
     }
     migrate = project.migrate.service if project.migrate else None
-    return _stack(assembled, project, image, migrate, values)
+    return _stack(assembled, project, image, migrate, {})
 
 
 def render(stack: Stack) -> str:
@@ -223,7 +216,7 @@ def _service(
         service["image"] = image
     if values:
         service["environment"] = {**(data.get("environment") or {}), **revealed(values)}
-    service["labels"] = {**_labelled(data, labels), f"{LABEL}.service": name}
+    service["labels"] = {**_labelled(data, labels), SERVICE: name}
     if "network_mode" not in data:  # the guard lets only `none` pass
         service["networks"] = {"default": _aliases(data)}
     return service
@@ -248,11 +241,7 @@ def _volume(
         return dict(volume)
     kept = volume.get("name", unnamed)
     # The release changes and the volume stays, so its labels name the environment only.
-    lasting = {
-        key: value
-        for key, value in labels.items()
-        if key not in (f"{LABEL}.release", f"{LABEL}.commit")
-    }
+    lasting = {key: value for key, value in labels.items() if key not in (RELEASE, COMMIT)}
     final = name if kept == unnamed else kept
     return {**volume, "name": final, "labels": _labelled(volume, lasting)}
 

@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 from junov.config.project import Project, ProjectFolder
+from junov.environments import Environment
 from junov.errors import ConfigError, Problem
 from junov.secret import Secret
 from junov.stacks.documents import Documents, read_documents
 from junov.stacks.envfile import EnvFile, read_env_file, values_of
-from junov.stacks.names import Target, identity_variables
+from junov.stacks.variables import identity_variables
 
 Variables = Mapping[str, str | Secret]
 
@@ -66,7 +67,7 @@ class Layers:
 
 
 def layers_for_deploy(
-    folder: ProjectFolder, target: Target, variables: Variables | None = None
+    folder: ProjectFolder, target: Environment, variables: Variables | None = None
 ) -> Layers:
     """The layers of a deployed environment.
 

@@ -23,11 +23,9 @@ CASES = Path(__file__).parent / "cases"
 def problems(case: Path, folder: Path) -> str:
     name = "server.yaml" if case.stem.startswith("server-") else "junov.yaml"
     shutil.copy(case, folder / name)
+    read = (lambda: read_server(Home(folder))) if name[0] == "s" else lambda: read_project(folder)
     with pytest.raises(ConfigError) as caught:
-        if name == "server.yaml":
-            read_server(Home(folder))
-        else:
-            read_project(folder)
+        read()
     return "".join(f"{problem}\n" for problem in caught.value.problems).replace(f"{folder}/", "")
 
 

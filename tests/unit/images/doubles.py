@@ -42,6 +42,7 @@ class RegistryDouble:
     tags: dict[str, str] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    authorizations: list[str | None] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
     answer: Callable[[str, str], Reply | None] = lambda _method, _path: None
     host: str = ""
@@ -159,6 +160,7 @@ def registry_double(**settings: Any) -> Iterator[RegistryDouble]:
         def _handle(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             double.log.append(f"{self.command} {self.path}")
+            double.authorizations.append(self.headers.get("Authorization"))
             status, headers, content = double.reply(self.command, self.path, self.headers, body)
             if status == 0:  # the line goes dead
                 self.close_connection = True

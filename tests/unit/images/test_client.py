@@ -81,6 +81,15 @@ def test_other_bytes_than_those_asked_for_are_refused(
         registry.manifest(double.repository, digest)
 
 
+def test_another_digest_than_the_one_asked_for_is_refused(
+    double: RegistryDouble, registry: Registry
+) -> None:
+    digest = double.put(BODY)
+    double.answer = lambda *_: (200, {"Docker-Content-Digest": sha256(b"other")}, b"")
+    with pytest.raises(StageError, match=f"for {digest}"):
+        registry.digest(double.repository, digest)
+
+
 def test_another_blob_than_the_one_asked_for_is_refused(
     double: RegistryDouble, registry: Registry
 ) -> None:
@@ -217,33 +226,35 @@ def test_a_refused_push_says_what_the_registry_says(registry: Registry) -> None:
         registry.put_manifest(double.repository, "main", Manifest(BODY, DOCKER))
 
 
-def test_credentials_go_to_the_registry_and_its_realm_only() -> None:
+def test_a_download_elsewhere_gets_no_credentials() -> None:
     with (
-        registry_double() as storage,
         registry_double(auth="basic", users={"ci": "right"}) as double,
+        registry_double() as storage,
+        logged_in(double) as registry,
     ):
-        seen: list[str | None] = []
-        storage.blobs[sha256(b"x")] = b"x"
-        original = storage.reply
+        digest = sha256(b"x")
+        double.put(BODY, "main")
+        storage.blobs[digest] = b"x"
+        registry.digest(double.repository, "main")  # from now on it is logged in
+        place = f"http://{storage.host}/v2/{storage.path}/blobs/{digest}"
+        double.answer = lambda *_: (307, {"Location": place}, b"")
+        assert registry.blob(double.repository, digest) == b"x"
+        assert storage.authorizations == [None]
 
-        def reply(method: str, url: str, headers: Any, body: bytes) -> Any:
-            seen.append(headers.get("Authorization"))
-            return original(method, url, headers, body)
 
-        storage.reply = reply  # type: ignore[method-assign]
-        place = f"/v2/{double.path}/blobs/{sha256(b'x')}"
-        original_double = double.reply
-
-        def redirecting(method: str, url: str, headers: Any, body: bytes) -> Any:
-            status, *rest = original_double(method, url, headers, body)
-            if status == 404:
-                return 307, {"Location": f"http://{storage.host}{place}"}, b""
-            return status, *rest
-
-        double.reply = redirecting  # type: ignore[method-assign]
-        with logged_in(double) as registry:
-            assert registry.blob(double.repository, sha256(b"x")) == b"x"
-        assert seen == [None]
+def test_an_upload_elsewhere_gets_no_credentials_even_if_it_asks() -> None:
+    with (
+        registry_double() as double,
+        registry_double(auth="basic", users={"ci": "right"}) as storage,
+        logged_in(double) as registry,
+    ):
+        place = f"http://{storage.host}/v2/{storage.path}/blobs/uploads/1?state=x"
+        double.answer = lambda method, _: (
+            (202, {"Location": place}, b"") if method == "POST" else None
+        )
+        with pytest.raises(StageError, match="refuses PUT"):
+            registry.put_blob(double.repository, b"layer")
+        assert storage.authorizations == [None]
 
 
 def test_a_realm_without_encryption_gets_no_password() -> None:

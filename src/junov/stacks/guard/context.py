@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from junov.config.project import Project, ProjectFolder
 from junov.config.yamlfile import Loc
+from junov.environments import Environment
 from junov.stacks.layers import Layers
-from junov.stacks.names import Target
 from junov.stacks.prune import without_services
 from junov.stacks.sources import Sources
 from junov.stacks.stack import Model
@@ -38,7 +38,7 @@ class Foreign:
     subnet: str | None = None
 
     @classmethod
-    def of(cls, target: Target, subnet: str | None = None) -> Foreign:
+    def of(cls, target: Environment, subnet: str | None = None) -> Foreign:
         """The names of an environment."""
         names = target.identity
         return cls(
@@ -88,7 +88,7 @@ class Context:
     model: Model = field(repr=False)
     layers: Layers
     folder: ProjectFolder
-    target: Target | None = None
+    target: Environment | None = None
     others: Sequence[Foreign] = ()
     image: ImageFacts | None = None
     pool: str | None = None

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from junov.environments import Environment
 from junov.stacks.guard.context import Foreign
-from junov.stacks.names import Target
 
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 # The bounds of a name. `-` may follow one, for containers are `<stack>-<service>-1`.
@@ -45,7 +45,7 @@ class ForeignNames:
     """
 
     def __init__(
-        self, target: Target, others: Iterable[Foreign], ordinary: Iterable[str] = ()
+        self, target: Environment, others: Iterable[Foreign], ordinary: Iterable[str] = ()
     ) -> None:
         own = target.identity
         mine = {own.stack, own.network, own.database, own.role, own.route}

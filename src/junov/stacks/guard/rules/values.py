@@ -82,6 +82,16 @@ def _foreign_identity(context: Context) -> Iterator[Hit]:
                 carried.text,
                 key=is_key,
             )
+    # Also what another layer happens to override today: the line is wrong, and the next change of
+    # the compose file would make it count.
+    for file in context.layers.read_env_files:
+        for entry in file.entries.values():
+            for carried in names.inside(entry.value(context.layers.values)):
+                yield Hit(
+                    f"`{entry.name}` carries `{carried.text}`, {carried.what} of {carried.label}",
+                    carried.text,
+                    place=entry.place_of(carried.text),
+                )
     for key, volume in context.stack.get("volumes", {}).items():
         name = (volume or {}).get("name", "")
         for other in context.others:
