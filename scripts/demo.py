@@ -25,6 +25,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / ".demo"
 HOME = DEMO / "home"
+CACHE = DEMO / "cache"
 NOTES = DEMO / "notes"
 BIN = Path(sys.executable).parent
 
@@ -98,7 +99,9 @@ def write_home() -> None:
             f"registry: {{port: {free_port(REGISTRY_PORT)}}}\n"
             "networks: {pool: 10.214.0.0/16}\n"
         )
-    (DEMO / "env").write_text(f'export JUNOV_HOME="{HOME}"\nexport PATH="{BIN}:$PATH"\n')
+    (DEMO / "env").write_text(
+        f'export JUNOV_HOME="{HOME}"\nexport XDG_CACHE_HOME="{CACHE}"\nexport PATH="{BIN}:$PATH"\n'
+    )
 
 
 def free_port(wanted: int) -> int:
@@ -218,7 +221,8 @@ def output(*argv: str, cwd: Path) -> str:
 
 def environ() -> dict[str, str]:
     """The variables of `.demo/env`."""
-    return {**os.environ, "JUNOV_HOME": str(HOME), "PATH": f"{BIN}:{os.environ['PATH']}"}
+    path = f"{BIN}:{os.environ['PATH']}"
+    return {**os.environ, "JUNOV_HOME": str(HOME), "XDG_CACHE_HOME": str(CACHE), "PATH": path}
 
 
 def git(*arguments: str) -> None:

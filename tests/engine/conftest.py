@@ -80,6 +80,7 @@ def site(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         ensure_server_images(site, Quiet().report, also=[BASE_IMAGE])
         up(site, steps)
         yield site
+    site.engine.remove_images(str(site.server.repository("")))
 
 
 @pytest.fixture(scope="session")

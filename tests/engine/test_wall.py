@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from itertools import product
 
 import pytest
@@ -146,6 +147,10 @@ def test_a_typo_that_names_another_environment_is_refused_before_anything_is_tou
     assert web(stage["url"])[1]["JUNOV_RELEASE"] == "1"
 
 
+def answers(web: Web, url: str) -> bool:
+    return web(url, "/health")[0] == 200
+
+
 @pytest.mark.parametrize("part", ["edge", "postgres"])
 def test_a_re_created_part_is_connected_to_every_environment_again(
     notes: Shell, site: Site, web: Web, engine: Engine, part: str
@@ -157,4 +162,4 @@ def test_a_re_created_part_is_connected_to_every_environment_again(
     assert connect_all(engine, site.server.name) == {}, "nothing was left to connect"
     for overview in again.journal.overview():
         url = again.server.url(overview.environment.host)
-        until(lambda url=url: web(url, "/health")[0] == 200, f"{url} answers again")
+        until(partial(answers, web, url), f"{url} answers again")

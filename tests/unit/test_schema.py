@@ -18,10 +18,12 @@ from junov.config.project import Project
 from junov.config.schema import MODELS, example, keys, schema
 from junov.config.server import Server
 from junov.config.validation import validate
-from junov.config.yamlfile import parse_yaml
+from junov.config.yamlfile import YamlFile, parse_yaml
 from junov.errors import ConfigError, JunovError
 
-VALIDATORS = {model: jsonschema.Draft202012Validator(schema(model)) for model in (Project, Server)}
+VALIDATORS: dict[type[BaseModel], jsonschema.Draft202012Validator] = {
+    model: jsonschema.Draft202012Validator(schema(model)) for model in (Project, Server)
+}
 CASES = Path(__file__).parent / "config" / "cases"
 
 # What stands in two places, or has to be counted, only junov itself can see.
@@ -44,8 +46,7 @@ def by_schema(model: type[BaseModel], data: Any) -> bool:
 
 
 def by_model(model: type[BaseModel], data: Any) -> bool:
-    text = json.dumps(data)
-    return validate(model, parse_yaml(text, Path("f.yaml")))[0] is not None
+    return validate(model, YamlFile(Path("f.yaml"), data, None))[0] is not None
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -140,9 +140,9 @@ def parse_yaml(text: str, path: Path) -> YamlFile:
     except RecursionError:
         what = "this is not valid YAML: lists and keys are nested too deeply"
         raise ConfigError([Problem(what, Place(path))]) from None
-    duplicates = list(_duplicates(root, path))
-    if duplicates:
-        raise ConfigError(sorted(duplicates, key=lambda problem: _order(problem.place)))
+    problems = [*_duplicates(root, path), *_half_characters(root, path)]
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda problem: _order(problem.place)))
     return YamlFile(path, data, root)
 
 
@@ -188,6 +188,38 @@ def _syntax_remedy(what: str) -> str:
 
 
 def _duplicates(root: Node | None, path: Path) -> Iterator[Problem]:
+    for node in _nodes(root):
+        if not isinstance(node, MappingNode):
+            continue
+        first: dict[str, int] = {}
+        for key, _ in node.value:
+            if isinstance(key, ScalarNode) and key.value != "<<":
+                line = key.start_mark.line + 1
+                if key.value in first:
+                    yield Problem(
+                        f"the key `{key.value}` stands twice, first on line {first[key.value]}",
+                        Place(path, line, key.start_mark.column + 1),
+                        "keep one of the two",
+                    )
+                first.setdefault(key.value, line)
+
+
+def _half_characters(root: Node | None, path: Path) -> Iterator[Problem]:
+    """Escapes such as `\\ud800` that are half of a character, which no file can hold."""
+    for node in _nodes(root):
+        if isinstance(node, ScalarNode) and any(
+            "\ud800" <= sign <= "\udfff" for sign in node.value
+        ):
+            mark = node.start_mark
+            yield Problem(
+                "this is not valid YAML: an escape in this text is only half of a character",
+                Place(path, mark.line + 1, mark.column + 1),
+                "write the character itself",
+            )
+
+
+def _nodes(root: Node | None) -> Iterator[Node]:
+    """Every node of a tree, keys among them, each once."""
     seen: set[int] = set()
     stack = [root]
     while stack:
@@ -195,19 +227,9 @@ def _duplicates(root: Node | None, path: Path) -> Iterator[Problem]:
         if node is None or id(node) in seen:
             continue
         seen.add(id(node))
+        yield node
         if isinstance(node, MappingNode):
-            first: dict[str, int] = {}
-            for key, value in node.value:
-                if isinstance(key, ScalarNode) and key.value != "<<":
-                    line = key.start_mark.line + 1
-                    if key.value in first:
-                        yield Problem(
-                            f"the key `{key.value}` stands twice, first on line {first[key.value]}",
-                            Place(path, line, key.start_mark.column + 1),
-                            "keep one of the two",
-                        )
-                    first.setdefault(key.value, line)
-                stack.append(value)
+            stack.extend(part for pair in node.value for part in pair)
         elif isinstance(node, SequenceNode):
             stack.extend(node.value)
 

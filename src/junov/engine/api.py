@@ -286,6 +286,29 @@ class Engine:
             api.timeout = before
         return None
 
+    def remove_images(self, repositories: str) -> int:
+        """Remove the images of repositories, tags and digests, that no container uses.
+
+        Args:
+            repositories: what their names begin with, such as `127.0.0.1:5010/`.
+
+        Returns:
+            How many were removed.
+        """
+        from docker.errors import APIError
+
+        removed = 0
+        with _translated("list images"):
+            found = self._api.images()
+        for image in found:
+            names = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
+            for name in names:
+                if name.startswith(repositories):
+                    with contextlib.suppress(APIError):  # still in use
+                        self._api.remove_image(name)
+                        removed += name in (image.get("RepoTags") or ())
+        return removed
+
     def copy_file_out(self, container_id: str, path: str) -> bytes | None:
         """The contents of one file inside a container, or None where it isn't there."""
         import io

@@ -20,6 +20,8 @@ def what_goes(site: Site, *, purge: bool) -> list[str]:
     going += [f"network {network.name}" for network in site.engine.networks(labels)]
     if purge:
         going += [f"volume {name} with its data" for name in site.engine.volumes(labels)]
+        own = site.server.repository("")
+        going += [f"images of {own} in the engine"] if own else []
         going.append(f"state folder {site.home.path}")
     return going
 
@@ -56,6 +58,10 @@ def down(site: Site, steps: Steps, *, purge: bool) -> None:
                 engine.remove_network(network.name)
             step.note = f"{len(networks)} removed"
         if purge:
+            own = site.server.repository("")
+            if own:
+                with steps.step("images", f"Remove images of {own}") as step:
+                    step.note = f"{engine.remove_images(own)} removed"
             with steps.step("volumes", "Remove volumes") as step:
                 volumes = engine.volumes(labels)
                 for volume in volumes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -23,7 +24,7 @@ from junov.config.fields import (
 )
 
 
-def accepts(kind: object, value: object) -> bool:
+def accepts(kind: Any, value: object) -> bool:
     try:
         TypeAdapter(kind).validate_python(value)
     except ValidationError:
