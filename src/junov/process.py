@@ -54,7 +54,7 @@ class Result:
 def run(
     argv: Sequence[str],
     *,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: Path | None = None,
     stdin: str | None = None,
     timeout: float | None = None,
@@ -64,7 +64,7 @@ def run(
 
     Args:
         argv: the program and its arguments.
-        env: variables on top of this process's own.
+        env: variables on top of this process's own; one that is None is taken away.
         cwd: the folder to run in.
         stdin: text for its standard input; without it, standard input is empty.
         timeout: seconds until its whole process group is ended; without it, no bound.
@@ -74,7 +74,8 @@ def run(
         How it ended. A program that fails, is missing or runs out of time is a result as well:
         `check` is the form that raises.
     """
-    environment = {**os.environ, **(env or {})}
+    inherited: dict[str, str | None] = {**os.environ, **(env or {})}
+    environment = {name: value for name, value in inherited.items() if value is not None}
     try:
         child = subprocess.Popen(
             list(argv),
@@ -108,7 +109,7 @@ def check(
     *,
     doing: str,
     remedy: str = "",
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: Path | None = None,
     stdin: str | None = None,
     timeout: float | None = None,

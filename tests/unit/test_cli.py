@@ -202,8 +202,8 @@ def test_being_terminated_runs_what_cleans_up(capsys: pytest.CaptureFixture[str]
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     ran = subprocess.run(
-        f"{sys.executable} -m junov schema junov.yaml | head -1",
-        shell=True, capture_output=True, text=True, check=False,
+        ["sh", "-c", f"{sys.executable} -m junov schema junov.yaml | head -1"],
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (ran.stdout, ran.stderr) == ("{\n", "")
 

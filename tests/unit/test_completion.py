@@ -75,7 +75,7 @@ def test_the_help_says_how_to_install_it() -> None:
 def test_printing_it_needs_nothing_heavy() -> None:
     code = (
         "import sys; from junov.cli.app import run; code = run(['completion', 'bash']); "
-        "heavy = {'pydantic', 'rich', 'docker', 'ruamel', 'psycopg', 'asyncio'} & set(sys.modules); "
+        "heavy = {'pydantic', 'rich', 'docker', 'ruamel', 'asyncio'} & set(sys.modules); "
         "sys.exit(f'imported: {heavy}' if heavy else code)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

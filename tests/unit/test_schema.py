@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -144,89 +145,96 @@ anything = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 70000), texts, st.just([]), st.just({})
 )
 names = st.sampled_from(["prod", "a-b", "a--b", "A", "a_b", "x" * 25, "1a", "", "a-"])
-
-
-def one_of(right: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.one_of(right, right, right, anything)
-
-
-def some(**entries: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional=entries)
-
-
-kinds = some(
-    branch=one_of(words),
-    tag=one_of(words),
-    host=one_of(hosts),
-    tier=one_of(st.sampled_from(["production", "other", "prod"])),
-    expires=one_of(durations),
-    limit=one_of(st.integers(-1, 501)),
-)
 templates = st.sampled_from(["{user}", "{user}:{port}", "{x}", "{", "}", "{{", "{user!r}", "a"])
-projects = st.fixed_dictionaries(
-    {
-        "project": one_of(names),
-        "environments": one_of(st.dictionaries(names, one_of(kinds), max_size=3)),
+reasons = st.text("ab", min_size=6, max_size=9)
+
+RIGHT: dict[type[BaseModel], dict[str, Any]] = {
+    Project: {
+        "project": "notes",
+        "environments": {
+            "prod": {"branch": "main", "host": "a.example.com"},
+            "feature": {"branch": "f/*", "host": "{slug}.b.example.com"},
+        },
     },
-    optional={
-        "registry": one_of(texts),
-        "lint": one_of(st.lists(one_of(texts), max_size=2)),
-        "web": one_of(
-            some(
-                port=one_of(st.integers(-1, 70000)),
-                health=one_of(st.sampled_from(["/", "/x", "x", ""])),
-                timeout=one_of(durations),
-            )
+    Server: {},
+}
+# What may be put where: near what is right, so that both answers are common.
+EDITS: dict[type[BaseModel], dict[str, st.SearchStrategy[Any]]] = {
+    Project: {
+        "project": names,
+        "registry": texts,
+        "lint": st.lists(texts, max_size=2),
+        "unknown": anything,
+        "build.context": texts,
+        "web.port": st.integers(-1, 70000),
+        "web.health": st.sampled_from(["/", "/x", "x", "", "x/"]),
+        "web.timeout": durations,
+        "test.service": texts,
+        "test.report": texts,
+        "migrate.timeout": durations,
+        "database.variables": st.dictionaries(texts, templates, max_size=2),
+        "database.connections": st.integers(0, 1001),
+        "database.fixtures": st.lists(texts, max_size=2),
+        "secrets": st.dictionaries(texts, st.sampled_from(["generate", "no"]), max_size=2),
+        "allow": st.lists(
+            st.fixed_dictionaries({"rule": texts, "value": texts, "reason": reasons}), max_size=2
         ),
-        "test": one_of(some(service=one_of(texts), report=one_of(texts))),
-        "database": one_of(
-            some(
-                variables=one_of(st.dictionaries(texts, one_of(templates), max_size=2)),
-                connections=one_of(st.integers(0, 1001)),
-                fixtures=one_of(st.lists(texts, max_size=2)),
-            )
+        "environments": st.dictionaries(
+            names, st.just({"branch": "main", "host": "a.example.com"}), max_size=2
         ),
-        "secrets": one_of(
-            st.dictionaries(texts, one_of(st.sampled_from(["generate", "required"])), max_size=2)
-        ),
-        "allow": one_of(
-            st.lists(
-                some(rule=texts, value=texts, reason=st.text("ab", min_size=6, max_size=9)),
-                max_size=2,
-            )
-        ),
+        **{
+            f"environments.{name}.{key}": values
+            for name in ("prod", "feature")
+            for key, values in {
+                "branch": st.one_of(words, st.none()),
+                "tag": st.one_of(words, st.none()),
+                "host": hosts,
+                "tier": st.sampled_from(["production", "other", "prod"]),
+                "expires": durations,
+                "limit": st.integers(-1, 501),
+                "unknown": anything,
+            }.items()
+        },
+    },
+    Server: {
+        "name": names,
+        "domain": hosts,
+        "edge.image": st.sampled_from(["a:1", "A", "a:", "a/b@sha256:0", "a b", "-a"]),
+        "edge.port": st.integers(-1, 70000),
+        "postgres.connections": st.integers(0, 10001),
+        "postgres.shared_buffers": st.sampled_from(["1MB", "256MB", "1M", "MB", " 1GB"]),
+        "registry.enabled": st.booleans(),
+        "registry.port": st.integers(0, 70000),
+        "networks.size": st.integers(18, 31),
         "unknown": anything,
     },
-)
-servers = some(
-    name=one_of(names),
-    domain=one_of(hosts),
-    edge=one_of(
-        some(
-            image=one_of(st.sampled_from(["a:1", "A", "a:", "a/b@sha256:0"])),
-            port=one_of(st.integers(-1, 70000)),
-        )
-    ),
-    postgres=one_of(
-        some(
-            connections=one_of(st.integers(0, 10001)),
-            shared_buffers=one_of(st.sampled_from(["1MB", "256MB", "1M", "MB", " 1GB"])),
-        )
-    ),
-    registry=one_of(some(enabled=one_of(st.booleans()), port=one_of(st.integers(0, 70000)))),
-    networks=one_of(some(size=one_of(st.integers(18, 31)))),
-    unknown=anything,
-)
+}
 
 
-@settings(max_examples=400, deadline=None)
-@given(projects)
+@st.composite
+def edited(draw: st.DrawFn, model: type[BaseModel]) -> dict[str, Any]:
+    """A right file with a few things changed."""
+    data = copy.deepcopy(RIGHT[model])
+    for path in draw(st.lists(st.sampled_from(sorted(EDITS[model])), min_size=1, max_size=3)):
+        *sections, key = path.split(".")
+        place: Any = data
+        for section in sections:
+            if not isinstance(place.get(section), dict):
+                place[section] = {}
+            place = place[section]
+        wild = draw(st.integers(0, 9)) == 0
+        place[key] = draw(anything if wild else EDITS[model][path])
+    return data
+
+
+@settings(max_examples=500, deadline=None)
+@given(edited(Project))
 def test_schema_and_model_agree_on_a_project(data: dict[str, Any]) -> None:
     assert by_schema(Project, data) == by_model(Project, data)
 
 
 @settings(max_examples=300, deadline=None)
-@given(servers)
+@given(edited(Server))
 def test_schema_and_model_agree_on_a_server(data: dict[str, Any]) -> None:
     assert by_schema(Server, data) == by_model(Server, data)
 

@@ -42,7 +42,7 @@ class ComposeFiles(Model):
     local: str = Field("compose.local.yaml", description="On top, for the laptop.")
     env: str = Field(
         "env",
-        description="The folder of env files: `base.env` for all, `<environment>.env` on top.",
+        description="The folder of env files: `base.env` for all, `<kind>.env` on top.",
     )
 
 

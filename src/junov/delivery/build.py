@@ -15,8 +15,9 @@ from junov.images.credentials import ci_credentials
 from junov.site import Site
 from junov.steps import Steps
 
-CACHE_TAGS = ("cache-debug", "cache")
-"""What was built last, for machines that have no cache of their own."""
+CACHE_TAG = "cache"
+"""The debug image that was built last, for machines that have no cache of their own; it contains
+the release image."""
 
 
 def build(source: Source, site: Site, steps: Steps) -> Image:
@@ -51,7 +52,7 @@ def build(source: Source, site: Site, steps: Steps) -> Image:
             source=source.origin,
             created=source.commit.committed_at,
             version=source.ref.name,
-            cache_from=CACHE_TAGS,
+            cache_from=(CACHE_TAG,),
         )
         with logged_in(repository) as env:
             with steps.step("build", f"Build {config.debug} and {config.release}") as step:
@@ -61,9 +62,9 @@ def build(source: Source, site: Site, steps: Steps) -> Image:
                     push(site.tools, plan.reference(debug=debug), env=env, on_line=step.say)
                     for debug in (True, False)
                 ]
-                for digest, tag in zip(digests, CACHE_TAGS, strict=True):
-                    retag(registry, repository, digest, tag)
-                step.note = digests[1]
+                debug_digest, release_digest = digests
+                retag(registry, repository, debug_digest, CACHE_TAG)
+                step.note = release_digest
         image = find_built(registry, repository, source.revision)
         if image is None:
             raise StageError(

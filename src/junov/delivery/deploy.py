@@ -8,7 +8,7 @@ from junov.config.fields import format_duration
 from junov.delivery.admission import admitted_image, refuse_over_limit
 from junov.delivery.checked import deployed_stack
 from junov.delivery.provision import ensure_database, ensure_private_network, fill, migrate
-from junov.delivery.recording import recorded
+from junov.delivery.recording import next_number, recorded
 from junov.delivery.rollout import Rollout
 from junov.delivery.source import Source
 from junov.delivery.verify import fetch_through_edge
@@ -45,7 +45,7 @@ def deploy(
         LockedError: another run is at it for longer than `wait`.
     """
     environment = source.require_environment()
-    project = source.folder.config
+    project, server = source.folder.config, site.server
     with held(
         site.home.locks_folder,
         environment.identity.lock,
@@ -57,13 +57,14 @@ def deploy(
             image, facts = admitted_image(source, site, environment)
             step.note = image.digest
         refuse_over_limit(site, project, environment)
-        with recorded(site, source, environment, image, steps) as (release, steps):
-            with steps.step("check", "Resolve and check the stack") as step:
-                stack = deployed_stack(
-                    source.folder, environment, site, image, facts, release=release.number
-                )
-                release.write_stack(render(stack))
-                step.note = f"{len(stack.model['services'])} services"
+        number = next_number(site, environment)
+        with steps.step("check", "Resolve and check the stack") as step:
+            stack = deployed_stack(source.folder, environment, site, image, facts, release=number)
+            step.note = f"{len(stack.model['services'])} services"
+
+        # Nothing has been changed up to here: what is refused leaves no trace.
+        with recorded(site, source, environment, image, number, steps) as (release, steps):
+            release.write_stack(render(stack))
             with steps.step("network", "Private network") as step:
                 network = ensure_private_network(site, environment, project)
                 step.note = network.subnets[0]
@@ -75,17 +76,16 @@ def deploy(
             with steps.step("fixtures", "Fixtures") as step:
                 fill(site, project, environment, database, stack, release.stack_file, step)
 
-            rollout = Rollout(
-                site, environment, project.web, stack, release.stack_file, release.number
-            )
+            rollout = Rollout(site, environment, project.web, stack, release.stack_file, number)
             with steps.step("supporting", "Supporting services") as step:
                 rollout.start_supporting(step)
             with steps.step("web", f"Start {project.web.service} beside the old") as step:
                 web = rollout.start_web(step)
-            with steps.step("switch", f"Switch {environment.host}") as step:
-                rollout.switch(web, step)
-            with steps.step("verify", "Fetch it through the edge") as step:
-                fetch_through_edge(site, environment, project.web, step)
+            with rollout.switched_back_on_failure():
+                with steps.step("switch", f"Switch {environment.host}") as step:
+                    rollout.switch(web, step)
+                with steps.step("verify", "Fetch it through the edge") as step:
+                    fetch_through_edge(site, environment, project.web, step)
             with steps.step("retire", "Stop the old") as step:
                 rollout.retire_old(step)
             with steps.step("background", "Background services") as step:
@@ -94,10 +94,10 @@ def deploy(
                 release.prune(step)
         return {
             "environment": environment.name,
-            "release": release.number,
+            "release": number,
             "commit": image.revision,
             "digest": image.digest,
-            "url": site.server.url(environment.host),
+            "url": server.url(environment.host),
         }
 
 

@@ -17,7 +17,7 @@ def wait_ready(
     engine: Engine,
     container: Container,
     *,
-    url: str | None,
+    health: Callable[[Container], str] | None,
     timeout: float,
     redact: Callable[[str], str],
     may_end: bool = False,
@@ -30,7 +30,8 @@ def wait_ready(
     Args:
         engine: the engine.
         container: the container that was started.
-        url: its health path, reached directly; None where only Docker's health is asked.
+        health: gives the address of its health path, empty while it has none; None where only
+            Docker's health is asked.
         timeout: seconds until it counts as failed.
         redact: takes secrets out of its log before that becomes part of an error.
         may_end: whether ending with exit code 0 is its readiness.
@@ -54,7 +55,7 @@ def wait_ready(
         if ended.restarts >= _TOO_MANY_RESTARTS:
             what = f"ended again and again, with exit code {ended.exit_code}"
             raise _failed(engine, container, what, redact)
-        answered, said = _answers(url) if url else (True, "")
+        answered, said = _answers(health(now)) if health else (True, "")
         if answered and now.running and not may_end and now.health in ("", "healthy"):
             return time.monotonic() - began
         if answered:
@@ -66,6 +67,8 @@ def wait_ready(
 def _answers(url: str) -> tuple[bool, str]:
     import httpx2
 
+    if not url:
+        return False, "it has no address"
     try:
         answer = httpx2.get(url, timeout=_PROBE_SECONDS, trust_env=False)
     except httpx2.HTTPError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from junov.config.home import write_private
 from junov.delivery.source import Source
 from junov.environments import Environment
-from junov.errors import JunovError
+from junov.errors import JunovError, StageError
 from junov.images import Image
 from junov.journal import Journal, Release
 from junov.journal import Step as JournalStep
@@ -75,11 +75,25 @@ class ReleaseUnderWay:
             self._journal.step_failed(self._step, detail)
 
 
+def next_number(site: Site, environment: Environment) -> int:
+    """The number of the environment's next release; whoever asks holds the environment's lock."""
+    last = site.journal.last_release(environment)
+    return last.number + 1 if last else 1
+
+
 @contextmanager
 def recorded(
-    site: Site, source: Source, environment: Environment, image: Image, steps: Steps
+    site: Site, source: Source, environment: Environment, image: Image, number: int, steps: Steps
 ) -> Iterator[tuple[ReleaseUnderWay, Steps]]:
-    """Number a release and keep how it goes; whatever the block raises is its end.
+    """Begin a release and keep how it goes; whatever the block raises is its end.
+
+    Args:
+        site: has the journal.
+        source: what is delivered.
+        environment: where to.
+        image: what its services run.
+        number: the release's, from `next_number`.
+        steps: shows what is done.
 
     Yields:
         The release, and the steps that are kept with it.
@@ -98,6 +112,11 @@ def recorded(
         debug_image=image.repository.at(image.debug_digest) if image.debug_digest else "",
         who=who(),
     )
+    if release.number != number:
+        raise StageError(
+            f"release {number} of {environment.name} was begun by another run",
+            remedy="look at what it does with: junov env show, and deploy again",
+        )
     folder = site.home.environments_folder / environment.identity.folder / "releases"
     under_way = ReleaseUnderWay(journal, release, folder)
     try:

@@ -7,6 +7,8 @@ and left alone while it doesn't change; the project's other services are rolled 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,11 +62,10 @@ class Rollout:
         try:
             self._up((self.stack.web,), step)
             container = self._web_container()
-            address = container.addresses[self.environment.identity.network]
             seconds = wait_ready(
                 self.site.engine,
                 container,
-                url=f"http://{address}:{self.web.port}{self.web.health}",
+                health=self._health_url,
                 timeout=self.web.timeout,
                 redact=lambda text: redact(text, self.stack.secrets),
             )
@@ -73,6 +74,21 @@ class Rollout:
             raise
         step.note = f"{container.name} is ready after {seconds:.1f} s"
         return container
+
+    @contextmanager
+    def switched_back_on_failure(self) -> Iterator[None]:
+        """Whatever fails in the block: requests go to where they went before it."""
+        before = self.site.routes.read(self.environment.identity.route)
+        try:
+            yield
+        except BaseException:
+            if before:
+                self.site.routes.write(before)
+                self.site.edge_api.wait_until_routed(before, timeout=_ROUTE_SECONDS)
+            else:
+                self.site.routes.remove(self.environment.identity.route)
+            self._remove([self._web_container()])
+            raise
 
     def switch(self, container: Container, step: Step) -> None:
         """Send requests to the new container, and wait until the edge does so."""
@@ -122,11 +138,15 @@ class Rollout:
                 wait_ready(
                     self.site.engine,
                     container,
-                    url=None,
+                    health=None,
                     timeout=self.web.timeout,
                     redact=lambda text: redact(text, self.stack.secrets),
                     may_end=self._runs_once(container.service),
                 )
+
+    def _health_url(self, container: Container) -> str:
+        address = container.addresses.get(self.environment.identity.network)
+        return f"http://{address}:{self.web.port}{self.web.health}" if address else ""
 
     def _runs_once(self, service: str) -> bool:
         return bool(self.stack.model["services"][service].get("restart") == "no")

@@ -21,7 +21,15 @@ GIT_SECONDS = 60.0
 ARCHIVE_SECONDS = 600.0
 
 # Locks are for whoever works in the folder; a question must not take one, nor wait for a password.
-_ENV = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_ENV = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C",
+    # Set inside a git hook, where they would point to the hook's repository.
+    "GIT_DIR": None,
+    "GIT_INDEX_FILE": None,
+    "GIT_WORK_TREE": None,
+}
 
 _FIELDS = "%H%x00%cI%x00%s%x00%an"
 

@@ -44,9 +44,13 @@ def server_stack(server: Server, home: Home, config: Mapping[Path, str]) -> dict
     if server.registry.enabled:
         services["registry"] = _registry(server)
         volumes["registry"] = _volume(server, "registry")
+    folders = {"edge": home.edge_folder, "postgres": postgres_folder(home)}
     for part, service in services.items():
-        folder = home.edge_folder if part == "edge" else postgres_folder(home)
-        mine = [text for path, text in sorted(config.items()) if path.is_relative_to(folder)]
+        mine = [
+            text
+            for path, text in sorted(config.items())
+            if part in folders and path.is_relative_to(folders[part])
+        ]
         digest = hashlib.sha256("\0".join(mine).encode()).hexdigest()[:16]
         service["labels"] = {SERVER: server.name, PART: part, _CONFIG_HASH: digest}
         service["restart"] = "unless-stopped"
