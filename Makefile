@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 UV := .tools/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine lock check unit test demo demo-down bench clean
+.PHONY: help setup engine lock check docs unit test demo demo-down clean
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -14,7 +14,7 @@ setup: ## Make .venv from the lock file
 	@scripts/setup
 
 engine: setup ## Find the Docker engine; start or install it if need be
-	@$(PYTHON) -m junov.server.machine
+	@.venv/bin/junov server engine --install
 
 lock: setup ## Write requirements/dev.lock anew from pyproject.toml
 	@$(UV) pip compile pyproject.toml --quiet --extra compose --group dev --universal \
@@ -26,6 +26,7 @@ check: setup ## Lint, format, types, and the floors that imports keep to
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	$(PYTHON) scripts/docs.py --check
 
 unit: setup ## Test everything that needs no engine
 	.venv/bin/pytest -m "not engine"
@@ -39,8 +40,8 @@ demo: engine ## A server, a project and its branches, live on this machine
 demo-down: setup ## Remove every trace of the demo
 	@$(PYTHON) scripts/demo.py down
 
-bench: engine ## Measure
-	@$(PYTHON) -m bench
+docs: setup ## Write the generated pages anew
+	@$(PYTHON) scripts/docs.py
 
 clean: ## Remove what setup, checks and tests left behind
 	@rm -rf .venv .tools .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache \

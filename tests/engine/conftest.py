@@ -170,6 +170,9 @@ def tiny(
     shell.commit(f"For {request.node.name}")
     yield shell
     remove_labelled(site.engine, {SERVER: site.server.name, PROJECT: own})
+    for record in site.journal.environments(own):
+        site.routes.remove(record.identity.route)
+        site.journal.forget(record)
 
 
 class Web:

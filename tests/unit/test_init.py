@@ -269,7 +269,10 @@ def test_fastapi_is_served_migrated_and_tested(make: Callable[..., Path]) -> Non
     assert 'CMD ["uvicorn", "app.main:app"' in dockerfile
     assert "pip install -r requirements-dev.txt" in dockerfile
     services = resolved(folder, "compose.test.yaml")["services"]
-    assert "alembic upgrade head && exec pytest" in services["tests"]["command"][-1]
+    assert (
+        "alembic upgrade head && exec pytest -p no:cacheprovider "
+        in services["tests"]["command"][-1]
+    )
     assert services["db"]["volumes"][0]["type"] == "tmpfs"
 
 
@@ -381,6 +384,7 @@ def test_django_with_an_old_compose_file(make: Callable[..., Path]) -> None:
     assert project.database.variables == {
         "DB_HOST": "{host}", "DB_NAME": "{name}", "DB_USER": "{user}", "DB_PASSWORD": "{password}",
     }  # fmt: skip
+    assert project.migrate is None
     assert project.secrets == {"DJANGO_SECRET_KEY": "generate"}
     said = "\n".join(data["left"])
     assert "the service `web` migrates the database when it starts" in said
@@ -550,6 +554,21 @@ def test_a_link_is_never_written_through(make: Callable[..., Path], tmp_path: Pa
     (folder / "Dockerfile").symlink_to(tmp_path / "elsewhere")
     assert outcomes(report())["Dockerfile"] == "kept"
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_is_never_overwritten_even_where_nobody_looked(make: Callable[..., Path]) -> None:
+    """Folders of other people's files, `vendor` among them, are not read before."""
+    folder = make(
+        {
+            "junov.yaml": "project: till\ncompose: {env: vendor}\n"
+            "environments:\n  live: {branch: main, host: till.test}\n",
+            "vendor/base.env": "MINE=1\n",
+        }
+    )
+    data = outcomes(report())
+    assert (folder / "vendor/base.env").read_text() == "MINE=1\n"
+    assert data["vendor/base.env"] == "kept"
+    assert data["vendor/live.env"] == "written"
 
 
 def test_it_ends_with_what_comes_next(make: Callable[..., Path]) -> None:

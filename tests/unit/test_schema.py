@@ -133,14 +133,15 @@ def test_every_key_is_described_for_the_editor() -> None:
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=12)
 # Near what is right, so that both answers are common.
-words = st.sampled_from(
-    ["main", "feature/*", "*/x", "a..b", "", "@", "x.lock", "a b", "*", "a*b*c", "-x", "v1.*"]
-)
-hosts = st.sampled_from(
-    ["a.example.com", "{slug}.example.com", "x-{slug}.a", "{slug}", "A.b", "a_b", "*.a", "{x}.a",
-     "a..b", "-a", "a-", "localhost", "a:80", "http://a", ""]
-)  # fmt: skip
-durations = st.sampled_from(["7d", "90s", "1w", "7", "7 d", "-1d", "0s", "1.5h", "٣d", ""])
+WORDS = ["main", "feature/*", "*/x", "a..b", "", "@", "x.lock", "a b", "*", "a*b*c", "-x", "v1.*"]
+words = st.sampled_from(WORDS)
+HOSTS = [
+    "a.example.com", "{slug}.example.com", "x-{slug}.a", "{slug}", "A.b", "a_b", "*.a", "{x}.a",
+    "a..b", "-a", "a-", "localhost", "a:80", "http://a", "", "a" * 254,
+]  # fmt: skip
+hosts = st.sampled_from(HOSTS)
+DURATIONS = ["7d", "90s", "1w", "7", "7 d", "-1d", "0s", "1.5h", "٣d", "", "1234567s"]
+durations = st.sampled_from(DURATIONS)
 anything = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 70000), texts, st.just([]), st.just({})
 )
@@ -225,6 +226,22 @@ def edited(draw: st.DrawFn, model: type[BaseModel]) -> dict[str, Any]:
         wild = draw(st.integers(0, 9)) == 0
         place[key] = draw(anything if wild else EDITS[model][path])
     return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *(("environments.prod.branch", word) for word in [*WORDS, None]),
+        *(("environments.prod.host", host) for host in HOSTS),
+        *(("environments.feature.host", host) for host in HOSTS),
+        *(("environments.prod.expires", duration) for duration in DURATIONS),
+    ],
+)
+def test_schema_and_model_agree_on_a_value(path: str, value: str | None) -> None:
+    data = copy.deepcopy(RIGHT[Project])
+    section, kind, key = path.split(".")
+    data[section][kind][key] = value
+    assert by_schema(Project, data) == by_model(Project, data)
 
 
 @settings(max_examples=500, deadline=None)

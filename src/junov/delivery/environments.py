@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -184,20 +184,17 @@ def _whose(labels: Mapping[str, str]) -> tuple[str, str]:
     return labels.get(PROJECT, ""), labels[ENVIRONMENT]
 
 
-def _status(containers: Iterable[Container], *, failed: bool) -> str:
-    lasting = [container for container in containers if not _has_done_its_work(container)]
-    if not lasting:
+def _status(containers: Sequence[Container], *, failed: bool) -> str:
+    if not containers:
         return "failed" if failed else "absent"
-    if all(not container.running for container in lasting):
+    if not any(container.running for container in containers):
         return "stopped"
+    # What ended well beside others that run was there to be run once.
+    lasting = [container for container in containers if not container.ended_well]
     for word in ("unhealthy", "starting"):
         if any(container.health == word for container in lasting):
             return word
     return "healthy" if all(container.running for container in lasting) else "unhealthy"
-
-
-def _has_done_its_work(container: Container) -> bool:
-    return container.state == "exited" and container.ended_well
 
 
 def _services(containers: Iterable[Container]) -> dict[str, str]:

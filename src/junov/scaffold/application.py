@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import posixpath
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -238,7 +237,8 @@ def _tests(
     if not there:
         return (), None
     report = "/tmp/reports/junit.xml"  # noqa: S108 - a path inside the container
-    test = ("pytest", f"--junitxml={report}")
+    # /app belongs to root in the image, so pytest can keep no cache there and would warn.
+    test = ("pytest", "-p", "no:cacheprovider", f"--junitxml={report}")
     if migrate[:1] == ("alembic",):
         return ("sh", "-c", f"{' '.join(migrate)} && exec {' '.join(test)}"), report
     return test, report
@@ -252,8 +252,3 @@ def _linters(facts: Facts, packages: frozenset[str]) -> tuple[str, ...]:
     ):
         return ("ruff check .", "ruff format --check .")
     return ("flake8",) if "flake8" in packages else ()
-
-
-def folder_of(path: str) -> str:
-    """The folder of a file, `.` for the top."""
-    return posixpath.dirname(path) or "."

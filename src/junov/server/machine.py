@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from junov import process
 from junov.engine.client import client_versions, docker_paths
-from junov.errors import JunovError, UnavailableError
+from junov.errors import UnavailableError
 
 SOCKET = Path("/var/run/docker.sock")
 PID_FILE = Path("/var/run/docker.pid")
@@ -315,17 +314,3 @@ def _service_path() -> str:
 def _last_lines(path: Path, lines: int = 20) -> str:
     text = path.read_text(errors="replace") if path.is_file() else ""
     return "\n".join(text.splitlines()[-lines:])
-
-
-def main() -> int:
-    """`python -m junov.server.machine`: for the set-up, before the command line can be used."""
-    try:
-        prepare_engine(print, install=True)
-    except JunovError as error:
-        sys.stderr.write(f"{error.message}\n{error.remedy}\n{error.detail}\n".rstrip() + "\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

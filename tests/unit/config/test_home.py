@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -64,9 +66,19 @@ def test_two_servers_have_two_keys(tmp_path: Path) -> None:
     assert Home(tmp_path / "a").key() != Home(tmp_path / "b").key()
 
 
-def test_first_runs_that_race_get_one_key(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        keys = list(pool.map(lambda _: Home(tmp_path).key(), range(64)))
+def test_first_runs_that_race_get_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    racing = 8
+    all_have_seen_that_there_is_none = threading.Barrier(racing, timeout=10)
+    make = secrets.token_hex
+
+    def token_hex(size: int) -> str:
+        if size == 32:
+            all_have_seen_that_there_is_none.wait()
+        return make(size)
+
+    monkeypatch.setattr(secrets, "token_hex", token_hex)
+    with ThreadPoolExecutor(racing) as pool:
+        keys = list(pool.map(lambda _: Home(tmp_path).key(), range(racing)))
     assert len(set(keys)) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 

@@ -84,7 +84,9 @@ def test_what_two_kinds_share(
     first: tuple[str, str], second: tuple[str, str], shared: list[str]
 ) -> None:
     kinds = {"one": kind(*first), "two": kind(*second)}
+    turned = dict(reversed(kinds.items()))
     assert [what for _, _, _, what in kinds_that_collide(kinds)] == shared
+    assert [what for _, _, _, what in kinds_that_collide(turned)] == shared
 
 
 @given(
