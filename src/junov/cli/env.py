@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from junov.cli import options
-from junov.cli.app import LazyGroup
 from junov.cli.progress import shown
 from junov.cli.tables import print_fields, print_json, print_table
 from junov.config.project import find_project, read_project
@@ -27,7 +26,7 @@ of_project = click.option(
 )
 
 
-@click.group(cls=LazyGroup, commands_at={})
+@click.group()
 def env() -> None:
     """Look at environments and change them."""
 

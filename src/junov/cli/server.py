@@ -7,14 +7,13 @@ from typing import Any
 import click
 
 from junov.cli import options
-from junov.cli.app import LazyGroup
 from junov.cli.progress import shown
 from junov.cli.tables import print_json, print_table
 from junov.site import Site
 from junov.steps import Steps
 
 
-@click.group(cls=LazyGroup, commands_at={})
+@click.group()
 def server() -> None:
     """The server that environments run on."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import Path
 
 from junov.config.home import write_private
+from junov.config.schema import example, schema
 from junov.config.server import Server
 from junov.databases import hba
 from junov.edge import access_rules, static_config
@@ -38,8 +38,10 @@ def up(site: Site, steps: Steps) -> None:
     with steps.step("settings", f"Read {site.home.server_file}") as step:
         site.home.make()
         if not site.home.server_file.exists():
-            write_private(site.home.server_file, _annotated_example())
+            write_private(site.home.server_file, example("server.yaml"))
             step.note = "written with the defaults"
+        # Editors that know YAML schemas read this one; server.yaml's first line names it.
+        write_private(site.home.path / "server.schema.json", json.dumps(schema(Server), indent=2))
         server = site.server
     with held(
         site.home.locks_folder, SERVER_LOCK, purpose="server up", waiting=steps.saying("lock")
@@ -139,7 +141,3 @@ def _write_if_changed(path: Path, text: str) -> None:
     # bind mount leads past it.
     path.parent.chmod(0o755)
     path.chmod(0o644)
-
-
-def _annotated_example() -> str:
-    return (resources.files("junov.config") / "example" / "server.yaml").read_text(encoding="utf-8")
