@@ -17,9 +17,10 @@ from junov.secret import Secret, derive
 if TYPE_CHECKING:
     from junov.databases import Postgres
     from junov.edge import EdgeApi, Routes
-    from junov.engine.api import Container, Engine
+    from junov.engine.api import Engine
     from junov.engine.client import Tools
     from junov.engine.compose import Compose
+    from junov.engine.inspection import Container
     from junov.journal import Journal
 
 API_USER = "junov"

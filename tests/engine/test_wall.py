@@ -9,7 +9,8 @@ from itertools import product
 
 import pytest
 
-from junov.engine.api import Container, Engine
+from junov.engine.api import Engine
+from junov.engine.inspection import Container
 from junov.engine.private_network import connect_all
 from junov.environments.labels import ENVIRONMENT, PART, PROJECT, SERVER
 from junov.server.server import up

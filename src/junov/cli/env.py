@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -127,10 +128,7 @@ def stop(name: str, project: str | None, verbose: bool) -> None:
     """Stop an environment's containers. Its database and route stay; start brings it back."""
     from junov.delivery.lifecycle import stop as story
 
-    site = Site()
-    view = _find(site, name, project)
-    with shown(as_json=False, verbose=verbose) as progress:
-        story(site, view, Steps(progress))
+    _change(story, name, project, verbose=verbose)
 
 
 @env.command()
@@ -141,10 +139,7 @@ def start(name: str, project: str | None, verbose: bool) -> None:
     """Start a stopped environment with the release that it had."""
     from junov.delivery.lifecycle import start as story
 
-    site = Site()
-    view = _find(site, name, project)
-    with shown(as_json=False, verbose=verbose) as progress:
-        story(site, view, Steps(progress))
+    _change(story, name, project, verbose=verbose)
 
 
 @env.command()
@@ -173,6 +168,19 @@ def rm(name: str, project: str | None, yes: bool, dry_run: bool, verbose: bool) 
         click.confirm("Go on?", abort=True)
     with shown(as_json=False, verbose=verbose) as progress:
         remove(site, view, Steps(progress))
+
+
+def _change(
+    story: Callable[[Site, EnvironmentView, Steps], None],
+    name: str,
+    project: str | None,
+    *,
+    verbose: bool,
+) -> None:
+    site = Site()
+    view = _find(site, name, project)
+    with shown(as_json=False, verbose=verbose) as progress:
+        story(site, view, Steps(progress))
 
 
 def _type_again(view: EnvironmentView) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from junov.config.validation import did_you_mean
-from junov.engine.api import Container
+from junov.engine.inspection import Container
 from junov.engine.private_network import DATABASE_ALIAS
 from junov.environments import Identity, identify
 from junov.environments.labels import COMMIT, ENVIRONMENT, PROJECT, RELEASE, SERVER, SERVICE

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from junov.databases import Stamp
 from junov.delivery.environments import EnvironmentView
-from junov.engine.api import Container
+from junov.engine.inspection import Container
 from junov.engine.private_network import connect_trusted
 from junov.environments.labels import ENVIRONMENT, PROJECT, SERVER, environment_labels
 from junov.errors import NotFoundError, StageError

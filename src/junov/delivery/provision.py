@@ -11,7 +11,7 @@ from junov.config.fields import format_duration
 from junov.config.project import Project
 from junov.databases import Stamp
 from junov.delivery.values import database_password
-from junov.engine.api import Network
+from junov.engine.inspection import Network
 from junov.engine.private_network import DATABASE_ALIAS, connect_trusted, ensure_network
 from junov.environments import Environment
 from junov.environments.labels import environment_labels

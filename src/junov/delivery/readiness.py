@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from junov.engine.api import Container, Engine
+from junov.engine.api import Engine
+from junov.engine.inspection import Container
 from junov.errors import StageError
 
 _POLL_SECONDS = 0.1

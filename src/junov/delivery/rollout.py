@@ -15,7 +15,7 @@ from pathlib import Path
 from junov.config.project import Web
 from junov.delivery.readiness import wait_ready
 from junov.edge import Route
-from junov.engine.api import Container
+from junov.engine.inspection import Container
 from junov.environments import Environment
 from junov.environments.labels import ENVIRONMENT, PROJECT, RELEASE, SERVER
 from junov.errors import StageError

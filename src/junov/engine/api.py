@@ -4,83 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from junov.engine.inspection import (
+    Container,
+    Ended,
+    Network,
+    inspected_container,
+    listed_container,
+    listed_network,
+)
 from junov.errors import CommandError, UnavailableError
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 TIMEOUT_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network of the engine.
-
-    Args:
-        name: its name.
-        subnets: its ranges in CIDR notation.
-        gateway: the engine's own address in it; empty where it has none.
-        labels: its labels.
-    """
-
-    name: str
-    subnets: tuple[str, ...]
-    gateway: str
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container of the engine.
-
-    Args:
-        id: the engine's id.
-        name: its name.
-        image: the image reference it was made from.
-        state: created, running, restarting, exited, paused, dead.
-        health: healthy, unhealthy, starting; empty without a healthcheck.
-        labels: its labels.
-        addresses: its IPv4 address in each network.
-        ports: published ports: container port → host port.
-        ended_well: whether it has ended with exit code 0.
-    """
-
-    id: str
-    name: str
-    image: str
-    state: str
-    health: str
-    labels: Mapping[str, str]
-    addresses: Mapping[str, str]
-    ports: Mapping[int, int]
-    ended_well: bool
-
-    @property
-    def service(self) -> str:
-        """The compose service that it is of."""
-        return self.labels.get("com.docker.compose.service", "")
-
-    @property
-    def running(self) -> bool:
-        """Whether its process runs."""
-        return self.state == "running"
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a container last ended.
-
-    Args:
-        exit_code: its exit code.
-        restarts: how often the engine has restarted it.
-    """
-
-    exit_code: int
-    restarts: int
 
 
 class Engine:
@@ -122,7 +62,9 @@ class Engine:
             found = self._api.containers(
                 all=all_states, filters={"label": [_label(*pair) for pair in labels.items()]}
             )
-        return sorted((_listed(raw) for raw in found), key=lambda container: container.name)
+        return sorted(
+            (listed_container(raw) for raw in found), key=lambda container: container.name
+        )
 
     def container(self, name: str) -> Container | None:
         """A container by its name or id."""
@@ -130,7 +72,7 @@ class Engine:
 
         try:
             with _translated("inspect a container"):
-                return _inspected(self._api.inspect_container(name))
+                return inspected_container(self._api.inspect_container(name))
         except NotFound:
             return None
 
@@ -183,7 +125,7 @@ class Engine:
         """The networks that carry all of these labels; every network without."""
         filters = {"label": [_label(*pair) for pair in (labels or {}).items()]}
         with _translated("list networks"):
-            return [_network(raw) for raw in self._api.networks(filters=filters)]
+            return [listed_network(raw) for raw in self._api.networks(filters=filters)]
 
     def network(self, name: str) -> Network | None:
         """A network by its exact name."""
@@ -371,54 +313,3 @@ def _translated(doing: str) -> Iterator[None]:
 
 def _label(key: str, value: str) -> str:
     return f"{key}={value}" if value else key
-
-
-def _network(raw: Mapping[str, Any]) -> Network:
-    ranges = (raw.get("IPAM") or {}).get("Config") or []
-    return Network(
-        name=raw["Name"],
-        subnets=tuple(each["Subnet"] for each in ranges if "Subnet" in each),
-        gateway=next((each["Gateway"] for each in ranges if "Gateway" in each), ""),
-        labels=raw.get("Labels") or {},
-    )
-
-
-def _listed(raw: Mapping[str, Any]) -> Container:
-    networks = (raw.get("NetworkSettings") or {}).get("Networks") or {}
-    status = raw.get("Status", "")
-    health = next((word for word in ("unhealthy", "healthy") if f"({word})" in status), "")
-    return Container(
-        id=raw["Id"],
-        name=raw["Names"][0].lstrip("/"),
-        image=raw["Image"],
-        state=raw["State"],
-        health=health or ("starting" if "(health: starting)" in status else ""),
-        labels=raw.get("Labels") or {},
-        addresses={name: net.get("IPAddress", "") for name, net in networks.items()},
-        ports={
-            p["PrivatePort"]: p["PublicPort"] for p in raw.get("Ports", ()) if "PublicPort" in p
-        },
-        ended_well=status.startswith("Exited (0)"),
-    )
-
-
-def _inspected(raw: Mapping[str, Any]) -> Container:
-    settings, state = raw["NetworkSettings"], raw["State"]
-    ports = {
-        int(port.partition("/")[0]): int(bindings[0]["HostPort"])
-        for port, bindings in (settings.get("Ports") or {}).items()
-        if bindings
-    }
-    return Container(
-        id=raw["Id"],
-        name=raw["Name"].lstrip("/"),
-        image=raw["Config"]["Image"],
-        state=state["Status"],
-        health=(state.get("Health") or {}).get("Status", ""),
-        labels=raw["Config"].get("Labels") or {},
-        addresses={
-            name: net.get("IPAddress", "") for name, net in (settings["Networks"] or {}).items()
-        },
-        ports=ports,
-        ended_well=state["Status"] == "exited" and state["ExitCode"] == 0,
-    )

@@ -11,7 +11,7 @@ from junov.config.schema import example, schema
 from junov.config.server import Server
 from junov.databases import hba
 from junov.edge import access_rules, static_config
-from junov.engine.api import Network
+from junov.engine.inspection import Network
 from junov.engine.private_network import connect_all, ensure_network, pool_conflicts
 from junov.errors import UnavailableError
 from junov.locks import held

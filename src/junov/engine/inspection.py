@@ -1,0 +1,128 @@
+"""Containers and networks as the engine tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network of the engine.
+
+    Args:
+        name: its name.
+        subnets: its ranges in CIDR notation.
+        gateway: the engine's own address in it; empty where it has none.
+        labels: its labels.
+    """
+
+    name: str
+    subnets: tuple[str, ...]
+    gateway: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container of the engine.
+
+    Args:
+        id: the engine's id.
+        name: its name.
+        image: the image reference it was made from.
+        state: created, running, restarting, exited, paused, dead.
+        health: healthy, unhealthy, starting; empty without a healthcheck.
+        labels: its labels.
+        addresses: its IPv4 address in each network.
+        ports: published ports: container port → host port.
+        ended_well: whether it has ended with exit code 0.
+    """
+
+    id: str
+    name: str
+    image: str
+    state: str
+    health: str
+    labels: Mapping[str, str]
+    addresses: Mapping[str, str]
+    ports: Mapping[int, int]
+    ended_well: bool
+
+    @property
+    def service(self) -> str:
+        """The compose service that it is of."""
+        return self.labels.get("com.docker.compose.service", "")
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self.state == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a container last ended.
+
+    Args:
+        exit_code: its exit code.
+        restarts: how often the engine has restarted it.
+    """
+
+    exit_code: int
+    restarts: int
+
+
+def listed_network(raw: Mapping[str, Any]) -> Network:
+    """A network, from the engine's list."""
+    ranges = (raw.get("IPAM") or {}).get("Config") or []
+    return Network(
+        name=raw["Name"],
+        subnets=tuple(each["Subnet"] for each in ranges if "Subnet" in each),
+        gateway=next((each["Gateway"] for each in ranges if "Gateway" in each), ""),
+        labels=raw.get("Labels") or {},
+    )
+
+
+def listed_container(raw: Mapping[str, Any]) -> Container:
+    """A container, from the engine's list, which tells its health in words only."""
+    networks = (raw.get("NetworkSettings") or {}).get("Networks") or {}
+    status = raw.get("Status", "")
+    health = next((word for word in ("unhealthy", "healthy") if f"({word})" in status), "")
+    return Container(
+        id=raw["Id"],
+        name=raw["Names"][0].lstrip("/"),
+        image=raw["Image"],
+        state=raw["State"],
+        health=health or ("starting" if "(health: starting)" in status else ""),
+        labels=raw.get("Labels") or {},
+        addresses={name: net.get("IPAddress", "") for name, net in networks.items()},
+        ports={
+            p["PrivatePort"]: p["PublicPort"] for p in raw.get("Ports", ()) if "PublicPort" in p
+        },
+        ended_well=status.startswith("Exited (0)"),
+    )
+
+
+def inspected_container(raw: Mapping[str, Any]) -> Container:
+    """A container, from the engine's inspection."""
+    settings, state = raw["NetworkSettings"], raw["State"]
+    ports = {
+        int(port.partition("/")[0]): int(bindings[0]["HostPort"])
+        for port, bindings in (settings.get("Ports") or {}).items()
+        if bindings
+    }
+    return Container(
+        id=raw["Id"],
+        name=raw["Name"].lstrip("/"),
+        image=raw["Config"]["Image"],
+        state=state["Status"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        labels=raw["Config"].get("Labels") or {},
+        addresses={
+            name: net.get("IPAddress", "") for name, net in (settings["Networks"] or {}).items()
+        },
+        ports=ports,
+        ended_well=state["Status"] == "exited" and state["ExitCode"] == 0,
+    )
