@@ -29,10 +29,11 @@ check: setup ## Lint, format, types, and the floors that imports keep to
 	$(PYTHON) scripts/docs.py --check
 
 unit: setup ## Test everything that needs no engine
-	.venv/bin/pytest -m "not engine"
+	.venv/bin/pytest -m "not engine" -n auto
 
 test: engine ## Test everything, with real containers
-	.venv/bin/pytest
+	.venv/bin/pytest -m "not engine" -n auto
+	.venv/bin/pytest -m engine
 
 demo: engine ## A server, a project and its branches, live on this machine
 	@$(PYTHON) scripts/demo.py up
