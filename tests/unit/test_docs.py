@@ -88,7 +88,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text()
-    lines = [*re.findall(r"`(junov [^`]+)`", text), *re.findall(r"^ *(junov .+)$", text, re.M)]
+    code = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    code += "\n".join(re.findall(r"^ {4,}(.*)$", text, re.MULTILINE))
+    lines = [*re.findall(r"`(junov [^`]+)`", text), *re.findall(r"^(junov .+)$", code, re.M)]
     for line in lines:
         words = line.split()[1:]
         command: click.Command = root
