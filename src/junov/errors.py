@@ -5,6 +5,7 @@
     ├── GuardError              the wall refused a stack: one or more findings
     ├── CommandError            a program that junov ran failed
     ├── StageError              a stage of the pipeline failed or may not begin
+    │   └── TestsFailedError    the project's own tests failed
     ├── LockedError             somebody else holds the environment or the server
     ├── NotFoundError           a ref, an environment, an image or a release that isn't there
     └── UnavailableError        an outside thing (engine, registry, Postgres, edge) does not answer
@@ -87,6 +88,11 @@ class JunovError(Exception):
         self.detail = detail
 
     @property
+    def exit_code(self) -> int:
+        """What the command line ends with."""
+        return 1
+
+    @property
     def problems(self) -> Sequence[Problem]:
         """Everything that is wrong; one problem unless the error collects several."""
         return (Problem(self.message, self.place, self.remedy),)
@@ -124,11 +130,32 @@ class CommandError(JunovError):
 
     def __init__(self, message: str, *, exit_code: int, detail: str = "", remedy: str = "") -> None:
         super().__init__(message, detail=detail, remedy=remedy)
-        self.exit_code = exit_code
+        self.ended_with = exit_code
 
 
 class StageError(JunovError):
     """A stage of the pipeline failed, or may not begin yet."""
+
+
+class TestsFailedError(StageError):
+    """The project's tests failed.
+
+    Args:
+        message: which service ended how.
+        code: its exit code, which becomes the command's own: CI tells by it what happened.
+        remedy: what to do.
+    """
+
+    __test__ = False  # pytest takes classes of this name for its own
+
+    def __init__(self, message: str, *, code: int, remedy: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self._code = code
+
+    @property
+    def exit_code(self) -> int:
+        """The tests' own."""
+        return self._code
 
 
 class LockedError(JunovError):

@@ -69,6 +69,6 @@ def test_a_missing_program_is_a_result_and_check_says_what_is_missing() -> None:
 def test_check_shows_the_last_lines() -> None:
     with pytest.raises(CommandError) as caught:
         check([PYTHON, "-c", "exit('boom')"], doing="greet", remedy="be kind")
-    assert caught.value.exit_code == 1
+    assert caught.value.ended_with == 1
     assert caught.value.detail == "boom"
     assert caught.value.remedy == "be kind"

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from junov import __version__
-from junov.cli.boundary import guarded
+from junov.cli.boundary import colour_wanted, guarded
 
 # command → (where it is, its line in the help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -78,4 +78,8 @@ def run(argv: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    return guarded(lambda: root.main(list(argv), prog_name="junov", standalone_mode=False))
+    return guarded(
+        lambda: root.main(
+            list(argv), prog_name="junov", standalone_mode=False, color=colour_wanted()
+        )
+    )

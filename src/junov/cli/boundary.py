@@ -37,7 +37,7 @@ def guarded(command: Callable[[], Any]) -> int:
         outcome = command()
     except JunovError as error:
         show(error)
-        return MENDABLE
+        return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help(), err=True)
         return USAGE
@@ -67,6 +67,11 @@ def guarded(command: Callable[[], Any]) -> int:
     return outcome if isinstance(outcome, int) else OK
 
 
+def colour_wanted() -> bool | None:
+    """False where NO_COLOR is set (https://no-color.org); otherwise the terminal decides."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
 def show(error: JunovError) -> None:
     """Say on stderr what is wrong, where, and what to do; as JSON where the command prints JSON."""
     if _wants_json():
@@ -74,7 +79,8 @@ def show(error: JunovError) -> None:
         return
     for problem in error.problems:
         place = f"{problem.place}: " if problem.place else ""
-        click.secho(f"error: {place}{problem.message}", fg="red", err=True)
+        colour = colour_wanted()
+        click.secho(f"error: {place}{problem.message}", fg="red", err=True, color=colour)
         if problem.remedy:
             click.echo(f"  → {problem.remedy}", err=True)
     if error.detail:
@@ -116,7 +122,8 @@ def _bug() -> int:
     descriptor, name = tempfile.mkstemp(prefix="junov-bug-", suffix=".log")
     os.close(descriptor)
     Path(name).write_text(said, encoding="utf-8")
-    click.secho(f"this is a bug of junov: {report.strip().splitlines()[-1]}", fg="red", err=True)
+    what = f"this is a bug of junov: {report.strip().splitlines()[-1]}"
+    click.secho(what, fg="red", err=True, color=colour_wanted())
     click.echo(f"  → please report it with the contents of {Path(name)}", err=True)
     return BUG
 

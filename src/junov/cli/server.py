@@ -21,10 +21,15 @@ def server() -> None:
 @server.command()
 @click.option("--install", is_flag=True, help="Install Docker where there is none (Debian, root).")
 def engine(install: bool) -> None:
-    """Find the Docker Engine and start it where it does not run."""
+    """Find the Docker Engine, its client and Compose; start the engine where it does not run."""
+    from junov.engine.client import find_tools
     from junov.server.machine import prepare_engine
 
-    prepare_engine(lambda text: click.echo(text), install=install)
+    prepare_engine(click.echo, install=install)
+    tools = find_tools()
+    builder = "with buildx" if tools.buildx else "which builds with BuildKit"
+    click.echo(f"client: {' '.join(tools.docker)} {tools.docker_version}, {builder}")
+    click.echo(f"compose: {' '.join(tools.compose)} {tools.compose_version}")
 
 
 @server.command()

@@ -36,9 +36,11 @@ def lint(ref: str | None, start: Path, allow_dirty: bool, verbose: bool, as_json
 @click.command()
 @options.stage
 @click.option(
-    "--dotenv",
+    "-o",
+    "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the digests to this file as NAME=value lines, for later CI jobs.",
+    help="Write the digests to this file: as JSON where its name ends in .json, otherwise as "
+    "NAME=value lines, which GitLab takes as a dotenv report.",
 )
 def build(
     ref: str | None,
@@ -46,7 +48,7 @@ def build(
     allow_dirty: bool,
     verbose: bool,
     as_json: bool,
-    dotenv: Path | None,
+    output: Path | None,
 ) -> None:
     """Build and push the images of a commit: the release target and the debug target.
 
@@ -56,8 +58,10 @@ def build(
 
     def run_story(source: Source, steps: Steps) -> dict[str, Any]:
         image = story(source, Site(), steps)
-        if dotenv:
-            dotenv.write_text(image.to_dotenv(), encoding="utf-8")
+        if output:
+            as_text = json.dumps(image.to_json(), indent=2) + "\n"
+            text = as_text if output.suffix == ".json" else image.to_dotenv()
+            output.write_text(text, encoding="utf-8")
         return image.to_json()
 
     _run(run_story, ref, start, verbose=verbose, as_json=as_json, allow_dirty=allow_dirty)

@@ -19,7 +19,7 @@ from junov.engine.build import pull
 from junov.engine.private_network import ensure_network
 from junov.engine.reaper import reaped
 from junov.environments.labels import SERVICE, TEST_RUN
-from junov.errors import NotFoundError, StageError
+from junov.errors import NotFoundError, StageError, TestsFailedError
 from junov.images import Image, Registry, passed, record_pass
 from junov.locks import held, who
 from junov.process import TIMED_OUT
@@ -211,8 +211,9 @@ def _judge(code: int, config: Test, counts: Counts, without_report: bool) -> Non
         )
     if code:
         failed = f", {counts[1]} of {counts[0]} tests" if counts[1] else ""
-        raise StageError(
+        raise TestsFailedError(
             f"the tests failed: {config.service} ended with exit code {code}{failed}",
+            code=code,
             remedy="their output is above; run them again with: junov test",
         )
     if config.report and without_report:
