@@ -12,7 +12,12 @@ from junov.config.project import Project
 from junov.databases import Stamp
 from junov.delivery.values import database_password
 from junov.engine.inspection import Network
-from junov.engine.private_network import DATABASE_ALIAS, connect_trusted, ensure_network
+from junov.engine.private_network import (
+    DATABASE_ALIAS,
+    NETWORKS_LOCK,
+    connect_trusted,
+    ensure_network,
+)
 from junov.environments import Environment
 from junov.environments.labels import environment_labels
 from junov.errors import StageError
@@ -52,7 +57,7 @@ def ensure_private_network(site: Site, environment: Environment, project: Projec
     labels = environment_labels(server.name, environment.identity)
     if project.database:
         labels[DATABASE_ALIAS] = project.database.service
-    with held(site.home.locks_folder, "networks", purpose=f"network of {environment.name}"):
+    with held(site.home.locks_folder, NETWORKS_LOCK, purpose=f"network of {environment.name}"):
         network = ensure_network(
             site.engine,
             environment.identity.network,

@@ -103,6 +103,10 @@ def recorded(
     """
     journal = site.journal
     journal.register(environment)
+    for cut_short in journal.releases(environment):
+        # Whoever holds the environment's lock is the only run in it: these were killed.
+        if cut_short.outcome == "running":
+            journal.end_release(cut_short, "superseded", error="its run was killed")
     release = journal.begin_release(
         environment,
         commit=image.revision,

@@ -16,7 +16,7 @@ from junov.delivery.build import find_image, logged_in
 from junov.delivery.checked import tested_stack
 from junov.delivery.source import Source
 from junov.engine.build import pull
-from junov.engine.private_network import ensure_network
+from junov.engine.private_network import NETWORKS_LOCK, ensure_network
 from junov.engine.reaper import reaped
 from junov.environments.labels import SERVICE, TEST_RUN
 from junov.errors import NotFoundError, StageError, TestsFailedError
@@ -143,7 +143,7 @@ def _run_in_stack(
 
 
 def _make_network(site: Site, stack: Stack, run: str) -> None:
-    with held(_locks(site), "test-networks", purpose="test"):
+    with held(_locks(site), NETWORKS_LOCK, purpose="network of a test run"):
         ensure_network(
             site.engine,
             stack.name,

@@ -13,7 +13,10 @@ from junov.engine.api import Engine, host_routes
 from junov.engine.inspection import Network
 from junov.environments.labels import ENVIRONMENT, PART, SERVER
 from junov.environments.subnets import foreign_overlaps, free_subnet
-from junov.errors import StageError
+from junov.errors import CommandError, StageError
+
+NETWORKS_LOCK = "networks"
+_TRIES = 20
 
 DATABASE_ALIAS = "dev.junov.database-alias"
 """A private network's label: the name under which its environment reaches Postgres."""
@@ -30,7 +33,9 @@ def ensure_network(
 ) -> Network:
     """The network of that name, made with a free subnet of the pool if it isn't there.
 
-    The caller holds the server's lock, so that two networks never get one subnet.
+    The caller holds `NETWORKS_LOCK`, so that two networks of one server never want one subnet.
+    Another server on the same engine may still take it first; the engine refuses then, and the
+    next one is tried.
 
     Args:
         engine: the engine.
@@ -45,6 +50,21 @@ def ensure_network(
         UnavailableError: the pool is used up.
     """
     wanted = {**labels, SERVER: server} if server else dict(labels)
+    for _ in range(_TRIES):
+        try:
+            return _find_or_make(engine, name, wanted, pool, size)
+        except CommandError as error:
+            if "overlap" not in error.message:
+                raise
+    raise StageError(
+        f"another run takes every subnet that {name} wants",
+        remedy="give each server on this machine a `networks.pool` of its own in server.yaml",
+    )
+
+
+def _find_or_make(
+    engine: Engine, name: str, wanted: Mapping[str, str], pool: str, size: int
+) -> Network:
     networks = engine.networks()
     existing = next((net for net in networks if net.name == name), None)
     if existing:
