@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from junov import __version__
 from junov.cli import boundary
 from junov.cli.app import COMMANDS, root, run
-from junov.errors import ConfigError, JunovError, Place, Problem
+from junov.errors import ConfigError, JunovError, Place, Problem, TestsFailedError
 
 
 def junov(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -155,6 +155,7 @@ def test_a_bug_is_three_with_a_log_and_no_traceback(
          "error: it is so\n  → do this\n  | a\n  | b\n"),
         (ConfigError([Problem("one", Place(Path("f"), 1, 2)), Problem("two")]), 1,
          "error: f:1:2: one\nerror: two\n"),
+        (TestsFailedError("failed", code=5, remedy="mend"), 5, "error: failed\n  → mend\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (click.Abort(), 130, "interrupted\n"),
         (click.UsageError("no such thing"), 2, "Error: no such thing\n"),

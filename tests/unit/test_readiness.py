@@ -1,0 +1,116 @@
+"""When a container counts as ready, and what is said when it never is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import cast
+
+import pytest
+
+from junov.delivery.readiness import wait_ready
+from junov.engine.api import Engine
+from junov.engine.inspection import Container, Ended
+from junov.errors import StageError
+from junov.secret import Secret, redact
+
+WEB = Container(
+    id="abc",
+    name="notes_prod-web-r2-1",
+    image="notes",
+    state="running",
+    health="",
+    labels={},
+    addresses={"notes_prod": "127.0.0.1"},
+    ports={},
+    ended_well=False,
+)
+
+
+class Told:
+    """An engine that tells of one container, in one state after the other; the last one stays."""
+
+    def __init__(self, *states: Container | None, ended: Ended | None = None) -> None:
+        self._states = list(states)
+        self._ended = ended or Ended(0, 0)
+
+    def container(self, name: str) -> Container | None:
+        assert name == WEB.id
+        return self._states.pop(0) if len(self._states) > 1 else self._states[0]
+
+    def ended(self, name: str) -> Ended:
+        del name
+        return self._ended
+
+    def last_log_lines(self, name: str) -> str:
+        del name
+        return "the password is hunter2"
+
+
+def wait(engine: Told, *, health: str | None = None, may_end: bool = False) -> None:
+    wait_ready(
+        cast("Engine", engine),
+        WEB,
+        health=(lambda _: health) if health is not None else None,
+        timeout=1,
+        redact=lambda text: redact(text, [Secret("hunter2")]),
+        may_end=may_end,
+    )
+
+
+@pytest.fixture
+def served() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503 if self.path == "/down" else 200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_answer_and_dockers_agreement_are_both_asked_for(served: str) -> None:
+    wait(Told(replace(WEB, health="starting"), replace(WEB, health="healthy")), health=served)
+
+
+def test_an_answer_alone_is_enough_without_a_healthcheck(served: str) -> None:
+    wait(Told(WEB), health=served)
+
+
+@pytest.mark.parametrize(
+    ("states", "health", "ended", "said"),
+    [
+        ([replace(WEB, health="unhealthy")], "", None, "its healthcheck says unhealthy"),
+        ([WEB], "/down", None, "answered 503"),
+        ([WEB], None, None, "it has no address"),
+        ([replace(WEB, state="exited")], "", Ended(3, 0), "ended with exit code 3"),
+        ([WEB], "", Ended(1, 3), "ended again and again, with exit code 1"),
+        ([None], "", None, "was removed by somebody"),
+    ],
+)
+def test_what_keeps_it_from_being_ready_is_said(
+    served: str,
+    states: list[Container | None],
+    health: str | None,
+    ended: Ended | None,
+    said: str,
+) -> None:
+    with pytest.raises(StageError) as caught:
+        wait(Told(*states, ended=ended), health="" if health is None else served + health)
+    assert said in caught.value.message
+    assert WEB.name in caught.value.message
+    assert "hunter2" not in caught.value.detail, "its log comes without its secrets"
+
+
+def test_what_is_there_to_end_is_ready_when_it_has_ended_well() -> None:
+    wait(Told(WEB, replace(WEB, state="exited")), may_end=True)
+    with pytest.raises(StageError, match="exit code 1"):
+        wait(Told(replace(WEB, state="exited"), ended=Ended(1, 0)), may_end=True)
