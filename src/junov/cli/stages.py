@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -183,18 +183,20 @@ def _run(
             click.echo(line)
 
 
-def _summary(result: dict[str, Any]) -> list[str]:
+_WORTH_COPYING = {
+    "image": "image",
+    "debug image": "debug_digest",
+    "tests": "summary",
+    "tags": "tags",
+    "environment": "environment",
+    "release": "release",
+    "url": "url",
+}
+
+
+def _summary(result: dict[str, Any]) -> Iterator[str]:
     """What came of a stage, in the few lines that a person wants to copy."""
-    lines = [
-        f"{name}: {result[key]}"
-        for name, key in (
-            ("image", "image"),
-            ("debug image", "debug_digest"),
-            ("tests", "summary"),
-            ("tags", "tags"),
-            ("release", "release"),
-            ("url", "url"),
-        )
-        if result.get(key)
-    ]
-    return [line.replace("['", "").replace("']", "").replace("', '", ", ") for line in lines]
+    for name, key in _WORTH_COPYING.items():
+        value = result.get(key)
+        if value:
+            yield f"{name}: {', '.join(value) if isinstance(value, list) else value}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,13 @@ class Engine:
         """The engine's version."""
         with _translated("read the engine's version"):
             return str(self._api.version()["Version"])
+
+    def clock(self) -> datetime:
+        """The time on the engine's machine."""
+        with _translated("read the engine's clock"):
+            text = str(self._api.info()["SystemTime"])
+        # Nanoseconds, of which Python reads six digits at most.
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text))
 
     def containers(self, labels: Mapping[str, str], *, all_states: bool = True) -> list[Container]:
         """The containers that carry all of these labels, by name."""

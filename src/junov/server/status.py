@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from junov.environments.labels import ENVIRONMENT, PART, SERVER
+from junov.environments.labels import ENVIRONMENT, PART, PROJECT, SERVER
 from junov.server.stack import images
 from junov.site import Site
 
@@ -65,7 +65,7 @@ def status(site: Site) -> list[PartStatus]:
 def environments_on(site: Site) -> list[str]:
     """The environments that have a private network on this server, as `project/name`."""
     return sorted(
-        f"{network.labels['dev.junov.project']}/{network.labels[ENVIRONMENT]}"
+        f"{network.labels[PROJECT]}/{network.labels[ENVIRONMENT]}"
         for network in site.engine.networks({SERVER: site.server.name})
         if ENVIRONMENT in network.labels
     )
