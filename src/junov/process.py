@@ -7,10 +7,12 @@ their failures become errors that a user can read. Nothing here goes through a s
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -90,6 +92,7 @@ def run(
             # A group of its own, so that a timeout ends its children as well. Ctrl-C reaches it
             # through the handler below.
             start_new_session=True,
+            preexec_fn=_ends_with_its_parent(),
         )
     except FileNotFoundError:
         return Result(NOT_FOUND, "", f"{argv[0]}: not found")
@@ -156,6 +159,28 @@ def interactive(argv: Sequence[str], *, env: Mapping[str, str] | None = None) ->
 def show(argv: Sequence[str]) -> str:
     """The argument list as a person would type it."""
     return shlex.join(argv)
+
+
+def _ends_with_its_parent() -> Callable[[], None] | None:
+    """What a new child does first, so that it doesn't outlive a junov that is killed.
+
+    In a session of its own it gets no signal of the terminal's, and SIGKILL leaves no time to end
+    it. Linux sends it one itself if it is asked to (prctl(2), PR_SET_PDEATHSIG).
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was killed before it could be asked
+            os._exit(signal.SIGKILL)
+
+    return ask
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 def _collect(child: subprocess.Popen[str], stdin: str | None, timeout: float | None) -> Result:

@@ -10,14 +10,12 @@ import json
 import os
 import re
 import secrets
-import select
 import shutil
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -201,11 +199,3 @@ class Web:
 def web(site: Site) -> Web:
     """A visitor."""
     return Web(site)
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Wait until something is so, and fail where it never is."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        select.select([], [], [], 0.05)

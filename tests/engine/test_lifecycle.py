@@ -10,7 +10,8 @@ import pytest
 from junov.delivery.environments import list_environments
 from junov.environments.labels import PROJECT, SERVER
 from junov.site import Site
-from tests.engine.conftest import Shell, Web, until
+from tests.engine.conftest import Shell, Web
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from pathlib import Path
 from junov.engine.api import Engine
 from junov.environments.labels import TEST_RUN
 from junov.site import Site
-from tests.engine.conftest import Shell, Web, until
+from tests.engine.conftest import Shell, Web
+from tests.waiting import until
 
 
 def environment(shell: Shell, name: str) -> dict[str, object]:

@@ -16,8 +16,9 @@ from junov.environments.labels import ENVIRONMENT, PART, PROJECT, SERVER
 from junov.server.server import up
 from junov.site import Site
 from junov.steps import Steps
-from tests.engine.conftest import Shell, Web, until
+from tests.engine.conftest import Shell, Web
 from tests.engine.quiet import Quiet
+from tests.waiting import until
 
 CONNECT = (
     "import socket, sys; s = socket.socket(); s.settimeout(1.5); "

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import select
+import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from junov.errors import CommandError
 from junov.process import NOT_FOUND, TIMED_OUT, check, run
+from tests.waiting import until
 
 PYTHON = sys.executable
 
@@ -46,10 +46,21 @@ def test_what_runs_out_of_time_is_ended_with_its_children(streamed: bool, tmp_pa
     assert result.exit_code == TIMED_OUT
     child = int(started.read_text())
     # The signal has been sent; the kernel may take a moment to end what it was sent to.
-    deadline = time.monotonic() + 5
-    while is_alive(child):
-        assert time.monotonic() < deadline, "the grandchild outlived its time"
-        select.select([], [], [], 0.01)
+    until(lambda: not is_alive(child), "the grandchild has ended")
+
+
+def test_what_runs_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    child = (
+        "import os, pathlib, signal, sys;"
+        "pathlib.Path(sys.argv[1]).write_text(str(os.getpid())); signal.pause()"
+    )
+    parent_code = "import sys; from junov.process import run; run(sys.argv[1:])"
+    parent = subprocess.Popen([PYTHON, "-c", parent_code, PYTHON, "-c", child, str(started)])
+    until(lambda: started.exists() and bool(started.read_text()), "it has started")
+    parent.kill()
+    parent.wait()
+    until(lambda: not is_alive(int(started.read_text())), "it has ended as well")
 
 
 def is_alive(pid: int) -> bool:
