@@ -60,8 +60,8 @@ def guarded(command: Callable[[], Any]) -> int:
         # by Python's own flush at exit.
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         return OK
-    except Exception:  # noqa: BLE001 - this is the boundary
-        return _bug()
+    except Exception as error:  # noqa: BLE001 - this is the boundary
+        return _interrupted(error) or _bug()
     finally:
         signal.signal(signal.SIGTERM, previous)
     return outcome if isinstance(outcome, int) else OK
@@ -113,6 +113,17 @@ def _wants_json() -> bool:
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     raise _Terminated
+
+
+def _interrupted(error: BaseException | None) -> int:
+    """The exit code where a signal came in the middle of something that then failed; else 0."""
+    while error:
+        if isinstance(error, KeyboardInterrupt):
+            return INTERRUPTED
+        if isinstance(error, _Terminated):
+            return TERMINATED
+        error = error.__context__
+    return 0
 
 
 def _bug() -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
+# At least one second, at most some decades: what a calendar can still add to today.
+_DURATION = "([1-9][0-9]{0,5}[sm]|[1-9][0-9]{0,4}h|[1-9][0-9]{0,3}d|[1-9][0-9]{0,2}w)"
 
 
 def parse_duration(text: object) -> int:
@@ -17,10 +19,9 @@ def parse_duration(text: object) -> int:
     Raises:
         ValueError: it is not written so.
     """
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
-    if not match:
+    if not isinstance(text, str) or not re.fullmatch(_DURATION, text):
         raise ValueError(f"expected a duration such as 30s, 15m, 12h, 7d or 2w, found `{text}`")
-    return int(match[1]) * _UNITS[match[2]]
+    return int(text[:-1]) * _UNITS[text[-1]]
 
 
 def format_duration(seconds: float) -> str:
@@ -41,7 +42,50 @@ def format_duration(seconds: float) -> str:
 Duration = Annotated[
     int,
     BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,6}[smhdw]$", "examples": ["7d"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$", "examples": ["7d"]}),
+]
+
+
+def _check_variable(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueError(
+            f"expected the name of a variable: letters, digits and `_`, found `{text}`"
+        )
+    return text
+
+
+VariableName = Annotated[
+    str,
+    AfterValidator(_check_variable),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]*$"}),
+]
+
+
+def _check_command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"expected a command, found `{text}` ({error})") from None
+    if not words:
+        raise ValueError("expected a command, found nothing")
+    return text
+
+
+Command = Annotated[
+    str, AfterValidator(_check_command), WithJsonSchema({"type": "string", "pattern": r"\S"})
+]
+
+
+def _check_url_path(text: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", text):
+        raise ValueError(f"expected a path such as /health, without spaces, found `{text}`")
+    return text
+
+
+UrlPath = Annotated[
+    str,
+    AfterValidator(_check_url_path),
+    WithJsonSchema({"type": "string", "pattern": r"^/[!-~]*$"}),
 ]
 
 # GitLab squeezes dashes in its slugs, and identity.py needs names without a double dash to keep

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Home:
         """The server's key, made on first use: 32 random bytes, in a file with mode 0600."""
         self.make()
         try:
-            return Secret(self.key_file.read_text(encoding="ascii").strip())
+            return self._read_key()
         except FileNotFoundError:
             pass
         # Two first runs may race: the link is made by one of them, and both read what it made.
@@ -94,7 +95,24 @@ class Home:
             pass
         finally:
             mine.unlink()
-        return Secret(self.key_file.read_text(encoding="ascii").strip())
+        return self._read_key()
+
+    def _read_key(self) -> Secret:
+        try:
+            text = self.key_file.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            raise
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._no_key(f"cannot be read: {error}") from None
+        if not re.fullmatch(r"[0-9a-f]{64}", text):
+            raise self._no_key("is not what junov wrote")
+        return Secret(text)
+
+    def _no_key(self, why: str) -> UnavailableError:
+        return UnavailableError(
+            f"the server's key {self.key_file} {why}",
+            remedy="put it back from a backup: every password on this server is derived from it",
+        )
 
 
 def find_home(environ: Mapping[str, str] = os.environ) -> Home:

@@ -10,7 +10,17 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from junov.config.fields import DatabaseTemplate, Duration, HostTemplate, Name, Port, RefPattern
+from junov.config.fields import (
+    Command,
+    DatabaseTemplate,
+    Duration,
+    HostTemplate,
+    Name,
+    Port,
+    RefPattern,
+    UrlPath,
+    VariableName,
+)
 from junov.config.overlap import kinds_that_collide
 from junov.config.validation import Model, in_file_order, validate
 from junov.config.yamlfile import YamlFile, read_yaml
@@ -63,9 +73,8 @@ class Web(Model):
 
     service: str = Field("web", description="Its name in the compose file.")
     port: Port = Field(8000, description="The port that it listens on inside its container.")
-    health: str = Field(
+    health: UrlPath = Field(
         "/health",
-        pattern="^/",
         description="The path that answers 2xx once it is ready for requests.",
     )
     timeout: Duration = Field(120, description="How long it may take to become ready.")
@@ -86,7 +95,7 @@ class Database(Model):
         description="The database service of the compose file. Deployed environments reach the "
         "server's Postgres under this name instead.",
     )
-    variables: Mapping[str, DatabaseTemplate] = Field(
+    variables: Mapping[VariableName, DatabaseTemplate] = Field(
         {"DATABASE_URL": "postgresql://{user}:{password}@{host}:{port}/{name}"},
         description="The variables that tell the project's services where their database is.",
     )
@@ -167,14 +176,14 @@ class Project(Model):
     )
     build: Build = Field(Build(), description="How images are built.")
     compose: ComposeFiles = Field(ComposeFiles(), description="The compose files and their layers.")
-    lint: tuple[str, ...] = Field(
+    lint: tuple[Command, ...] = Field(
         (), strict=False, description="Commands that are run on the machine itself."
     )
     test: Test | None = Field(None, description="How an image is tested; without it, not at all.")
     web: Web = Field(Web(), description="The service that faces outwards.")
     migrate: Migrate | None = Field(None, description="The migration service, if there is one.")
     database: Database | None = Field(None, description="The database, if the project has one.")
-    secrets: Mapping[str, Literal["generate", "required"]] = Field(
+    secrets: Mapping[VariableName, Literal["generate", "required"]] = Field(
         {},
         description="Variables that hold secrets: made by junov for each environment, or required "
         "from the shell or the CI job that deploys.",

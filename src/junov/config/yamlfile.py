@@ -135,7 +135,8 @@ def parse_yaml(text: str, path: Path) -> YamlFile:
         what = f"this is not valid YAML: the character U+{error.character:04X} cannot be here"
         place = Place(path, line, column)
         raise ConfigError([Problem(what, place, "remove the character")]) from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # The last three: ruamel's answer to a value that its own tag, such as `!!bool`, denies.
         raise ConfigError([Problem(f"this is not valid YAML: {error}", Place(path))]) from None
     except RecursionError:
         what = "this is not valid YAML: lists and keys are nested too deeply"

@@ -34,14 +34,16 @@ def accepts(kind: Any, value: object) -> bool:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30s", 30), ("15m", 900), ("12h", 43200), ("7d", 604800), ("2w", 1209600), ("0s", 0)],
+    [("30s", 30), ("15m", 900), ("12h", 43200), ("7d", 604800), ("2w", 1209600)],
 )
 def test_durations_are_seconds(text: str, seconds: int) -> None:
     assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "7", 7, 7.0, True, None, "7 d", "d", "-1d", "1.5h", "7D", "7d ", "٣d", "1h30m"]
+    "wrong",
+    ["", "7", 7, 7.0, True, None, "7 d", "d", "-1d", "1.5h", "7D", "7d ", "٣d", "1h30m"]
+    + ["0s", "99999d", "1000w", "99999999s"],
 )
 def test_what_is_no_duration_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="such as 30s, 15m, 12h, 7d or 2w"):
@@ -57,7 +59,7 @@ def test_durations_are_said_shortly(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-@given(st.integers(0, 999_999), st.sampled_from("smhd"))
+@given(st.integers(1, 9_999), st.sampled_from("smhd"))
 def test_a_duration_that_is_said_in_one_word_reads_back(count: int, unit: str) -> None:
     seconds = parse_duration(f"{count}{unit}")
     said = format_duration(seconds)
