@@ -157,6 +157,8 @@ def entries(node: Node | None) -> Iterator[tuple[str, Node, Node]]:
                 yield key.value, key, value
                 continue
             for source in value.value if isinstance(value, SequenceNode) else [value]:
+                if source is node:
+                    continue  # merged into itself: Compose refuses it and says so
                 for entry in entries(source):
                     if entry[0] not in own:
                         own.add(entry[0])
@@ -246,7 +248,7 @@ def _read(file: Path, folder: Path, shown: Callable[[Path], Path]) -> Document:
         raise ConfigError([Problem(f"cannot be read: {error}", Place(path))]) from None
     try:
         root = YAML(pure=True).compose(text)
-    except (YAMLError, ValueError):
+    except (YAMLError, ValueError, RecursionError):
         parse_yaml(text, path)  # says the same in a user's words
         raise
     return Document(path, folder, text, root)
