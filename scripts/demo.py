@@ -143,28 +143,43 @@ def ignored(folder: str, names: list[str]) -> set[str]:
 
 
 def show_environments(seconds: dict[str, float]) -> None:
-    """A table of the environments; every one is fetched through the edge first."""
+    """What there is of each environment; every one is fetched through the edge first."""
     environments = json.loads(output("junov", "env", "ls", "--json", cwd=NOTES))
-    table = Table(
-        "environment", "URL", "answers", "commit", "image", "database", "took", box=SIMPLE
-    )
+    rows = []
     for each in environments:
         health = fetch(each["url"], each["host"])
         if health["database"] != each["database"] or health["commit"] != each["commit"]:
             raise SystemExit(f"{each['name']} answers for another environment: {health}")
-        table.add_row(
-            each["name"],
-            each["url"],
-            "200",
-            each["commit"][:8],
-            each["digest"].removeprefix("sha256:")[:12],
-            each["database"],
-            f"{seconds.get(each['ref'], 0):.1f} s",
+        rows.append(
+            {
+                "environment": each["name"],
+                "URL": each["url"],
+                "answers": "200",
+                "commit": each["commit"][:8],
+                "image": each["digest"].removeprefix("sha256:")[:12],
+                "database": each["database"],
+                "took": f"{seconds.get(each['ref'], 0):.1f} s",
+            }
         )
-    # As wide as it is: a URL that is cut cannot be opened.
-    Console(width=200).print(table)
+    print_rows(rows)
     if len(environments) < len(REFS):
         raise SystemExit(f"expected {len(REFS)} environments, found {len(environments)}")
+
+
+def print_rows(rows: list[dict[str, str]]) -> None:
+    """A table, or blocks of lines on a terminal that is too narrow for it."""
+    if not rows:
+        return
+    table = Table(*rows[0], box=SIMPLE)
+    for row in rows:
+        table.add_row(*row.values())
+    # As wide as it is: a URL that is cut cannot be opened.
+    wide = Console(width=max(200, shutil.get_terminal_size().columns))
+    if not sys.stdout.isatty() or wide.measure(table).maximum <= shutil.get_terminal_size().columns:
+        wide.print(table)
+        return
+    for row in rows:
+        print("\n" + "\n".join(f"  {key:<11}  {value}" for key, value in row.items()))
 
 
 def fetch(url: str, host: str) -> dict[str, str]:

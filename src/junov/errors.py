@@ -144,12 +144,13 @@ class TestsFailedError(StageError):
         message: which service ended how.
         code: its exit code, which becomes the command's own: CI tells by it what happened.
         remedy: what to do.
+        detail: as for `JunovError`.
     """
 
     __test__ = False  # pytest takes classes of this name for its own
 
-    def __init__(self, message: str, *, code: int, remedy: str) -> None:
-        super().__init__(message, remedy=remedy)
+    def __init__(self, message: str, *, code: int, remedy: str, detail: str = "") -> None:
+        super().__init__(message, remedy=remedy, detail=detail)
         self._code = code
 
     @property

@@ -71,7 +71,7 @@ class Site:
         """What runs stacks."""
         from junov.engine.compose import Compose
 
-        return Compose(self.tools.compose, self.tools.env)
+        return Compose(self.tools.compose, self.tools.env, self.tools.docker)
 
     @cached_property
     def journal(self) -> Journal:

@@ -10,16 +10,23 @@ from typing import Protocol
 
 from junov.errors import JunovError
 
+INTERRUPTED = "interrupted"
+"""Why a step failed that a signal ended."""
+
 
 class Progress(Protocol):
     """Shows steps to whoever waits for them. The command line has one for each kind of output."""
+
+    def stage(self, name: str) -> None:
+        """A stage of the pipeline began; the steps that follow are its own."""
+        ...
 
     def started(self, step: str, title: str) -> None:
         """A step began: its name for machines and its title for people."""
         ...
 
     def line(self, step: str, text: str) -> None:
-        """The step, or a program that it runs, says something."""
+        """The step, or a program that it runs, says something; before it began: what it awaits."""
         ...
 
     def done(self, step: str, seconds: float, note: str) -> None:
@@ -78,6 +85,10 @@ class Steps:
         """The same progress, with a recorder."""
         return Steps(self._progress, recorder)
 
+    def stage(self, name: str) -> None:
+        """Give the steps that follow a heading."""
+        self._progress.stage(name)
+
     def saying(self, step: str) -> Callable[[str], None]:
         """Takes a line to show outside of any step, as when waiting for a lock."""
         return lambda text: self._progress.line(step, text)
@@ -93,7 +104,7 @@ class Steps:
         try:
             yield step
         except BaseException as error:
-            why = error.message if isinstance(error, JunovError) else type(error).__name__
+            why = _why(error)
             self._progress.failed(name, time.monotonic() - began, why)
             if self._recorder:
                 self._recorder.step_failed(name, why)
@@ -101,3 +112,9 @@ class Steps:
         self._progress.done(name, time.monotonic() - began, step.note)
         if self._recorder:
             self._recorder.step_done(name, step.note)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, JunovError):
+        return error.message
+    return type(error).__name__ if isinstance(error, Exception) else INTERRUPTED

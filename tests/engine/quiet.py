@@ -6,6 +6,9 @@ from __future__ import annotations
 class Quiet:
     """A `Progress` that prints."""
 
+    def stage(self, name: str) -> None:
+        print(f"== {name}")
+
     def started(self, step: str, title: str) -> None:
         print(f"• {step}: {title}")
 

@@ -75,7 +75,7 @@ def test_rm_says_what_goes_and_removes_that_and_nothing_else(
 
 def test_production_is_removed_only_when_its_name_is_typed_again(tiny: Shell) -> None:
     tiny("junov", "run")
-    tiny("junov", "env", "rm", "prod", "--yes", expect=130)
+    tiny("junov", "env", "rm", "prod", "--yes", expect=1)
     assert view(tiny, "prod")["status"] == "healthy"
 
 

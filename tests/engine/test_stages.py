@@ -9,8 +9,11 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from junov.delivery.provision import ONE_OFF
 from junov.engine.api import Engine
-from junov.environments.labels import TEST_RUN
+from junov.environments.labels import PROJECT, TEST_RUN
 from junov.site import Site
 from tests.engine.conftest import Shell, Web
 from tests.waiting import until
@@ -198,6 +201,27 @@ def test_a_failed_migration_leaves_the_old_one_serving(tiny: Shell, web: Web) ->
     tiny.commit("A migration that works")
     tiny("junov", "run")
     assert web(url)[1]["JUNOV_RELEASE"] == "3"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_a_migration_does_not_outlive_its_deploy(
+    tiny: Shell, engine: Engine, ending: signal.Signals
+) -> None:
+    compose = tiny.folder / "compose.yaml"
+    endless = "import threading; threading.Event().wait()"
+    compose.write_text(compose.read_text().replace("print('migrated')", endless))
+    tiny.commit("A migration that never ends")
+    running = {PROJECT: tiny_project(tiny), ONE_OFF: "True"}
+    deploy = subprocess.Popen(["junov", "run"], cwd=tiny.folder, env=tiny.environ)
+    until(lambda: bool(engine.containers(running, all_states=False)), "it migrates", seconds=60)
+    deploy.send_signal(ending)
+    assert deploy.wait(timeout=60) == {signal.SIGINT: 130, signal.SIGKILL: -9}[ending]
+    if ending == signal.SIGINT:
+        assert engine.containers(running) == []
+    compose.write_text(compose.read_text().replace(endless, "print('migrated')"))
+    tiny.commit("A migration that ends")
+    tiny("junov", "run")
+    assert engine.containers(running) == [], "the next one clears away what a killed one left"
 
 
 def test_a_new_release_takes_the_place_of_the_old(tiny: Shell, web: Web, engine: Engine) -> None:

@@ -9,10 +9,17 @@ from itertools import product
 
 import pytest
 
+from junov.config.project import read_project
+from junov.delivery.environments import list_environments
+from junov.delivery.lifecycle import remove
 from junov.engine.api import Engine
 from junov.engine.inspection import Container
 from junov.engine.private_network import connect_all
-from junov.environments.labels import ENVIRONMENT, PART, PROJECT, SERVER
+from junov.engine.reaper import remove_labelled
+from junov.environments import identify
+from junov.environments.environment import environment_named
+from junov.environments.labels import ENVIRONMENT, PART, PROJECT, SERVER, TEST_RUN
+from junov.environments.subnets import free_subnet
 from junov.server.server import up
 from junov.site import Site
 from junov.steps import Steps
@@ -147,6 +154,28 @@ def test_a_typo_that_names_another_environment_is_refused_before_anything_is_tou
     assert "foreign-identity" in refused
     assert json.loads(tiny("junov", "env", "show", "stage", "--json")) == stage
     assert web(stage["url"])[1]["JUNOV_RELEASE"] == "1"
+
+
+def test_an_environment_of_the_same_name_on_another_server_is_left_alone(
+    tiny: Shell, site: Site, engine: Engine
+) -> None:
+    project = (tiny.folder / "junov.yaml").read_text().split("project: ")[1].split()[0]
+    name = identify(project, "prod").network
+    subnet = str(
+        free_subnet("10.230.0.0/16", 27, [s for n in engine.networks() for s in n.subnets])
+    )
+    engine.create_network(name, subnet, {SERVER: "elsewhere", TEST_RUN: site.server.name})
+    try:
+        refused = tiny("junov", "run", expect=1)
+        assert "belongs to another server of this machine, elsewhere" in refused
+        assert json.loads(tiny("junov", "env", "ls", "--json")) == [], "it leaves no trace"
+        site.journal.register(environment_named(read_project(tiny.folder).config, "prod"))
+        tiny("junov", "env", "rm", "prod", "--dry-run")
+        (view,) = list_environments(site, project)
+        remove(site, view, Steps(Quiet()))
+        assert engine.network(name), "by its name alone, nothing is ours"
+    finally:
+        remove_labelled(engine, {TEST_RUN: site.server.name})
 
 
 def answers(web: Web, url: str) -> bool:

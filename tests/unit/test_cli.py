@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -16,6 +18,8 @@ from click.testing import CliRunner
 from junov import __version__
 from junov.cli import boundary
 from junov.cli.app import COMMANDS, root, run
+from junov.delivery.environments import EnvironmentView
+from junov.environments import identify
 from junov.errors import ConfigError, JunovError, Place, Problem, TestsFailedError
 
 
@@ -157,7 +161,7 @@ def test_a_bug_is_three_with_a_log_and_no_traceback(
          "error: f:1:2: one\nerror: two\n"),
         (TestsFailedError("failed", code=5, remedy="mend"), 5, "error: failed\n  → mend\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
-        (click.Abort(), 130, "interrupted\n"),
+        (click.Abort(), 1, "nothing was changed\n"),
         (click.UsageError("no such thing"), 2, "Error: no such thing\n"),
         (click.exceptions.Exit(7), 7, ""),
         (BrokenPipeError(), 0, ""),
@@ -184,6 +188,130 @@ def test_what_is_raised_becomes_an_exit_code(
         if sys.stdout is not out:  # a broken pipe is replaced, so that Python's own flush is quiet
             sys.stdout.close()
             sys.stdout = out
+
+
+@pytest.mark.parametrize(
+    ("answer", "terminal", "code", "said"),
+    [
+        ("n\n", True, 1, "nothing was changed\n"),
+        ("", True, 1, "\nnothing was changed\n"),
+        ("", False, 1, "\nerror: there is no terminal to ask at\n  → use --yes\n"),
+        (None, True, 130, "\ninterrupted\n"),
+    ],
+    ids=["no", "end of input", "no terminal", "Ctrl-C"],
+)
+def test_a_prompt_without_a_yes_changes_nothing(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str | None,
+    terminal: bool,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["junov"])
+
+    class Stdin(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+        def readline(self, size: int | None = -1, /) -> str:
+            if answer is None:
+                raise KeyboardInterrupt
+            return super().readline(-1 if size is None else size)
+
+    monkeypatch.setattr(sys, "stdin", Stdin(answer or ""))
+
+    @click.command()
+    def command() -> None:
+        click.confirm("Go on?", abort=True)
+
+    assert boundary.guarded(lambda: command.main([], standalone_mode=False)) == code
+    assert capsys.readouterr().err == said
+
+
+def test_production_without_a_terminal_asks_for_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    removed: list[object] = []
+    monkeypatch.setattr("junov.cli.env._find", lambda *_, **__: VIEW)
+    monkeypatch.setattr("junov.delivery.lifecycle.what_goes", lambda *_: ["all"])
+    monkeypatch.setattr("junov.delivery.lifecycle.remove", lambda *_: removed.append(_))
+    assert run(["env", "rm", "prod", "--yes"]) == 1
+    assert "→ type the name at a terminal" in capsys.readouterr().err
+    assert not removed
+
+
+VIEW = EnvironmentView(
+    identity=identify("notes", "prod"), tier="production", status="healthy",
+    url="http://notes.localhost", host="notes.localhost", image="", commit="315e4f25aa",
+    ref="main", database="notes_prod", release=1, deployed_at="2026-11-23T13:05:41+00:00",
+    expires_at="", services={"web": "healthy", "worker": "running"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("expires", ["", "2026-11-30T13:05:41+00:00"])
+def test_environments_are_listed_with_what_expires(
+    expires: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = replace(VIEW, expires_at=expires)
+    monkeypatch.setattr("junov.cli.env.list_environments", lambda *_: [view])
+    assert run(["env", "ls", "-p", "notes"]) == 0
+    header, row = capsys.readouterr().out.splitlines()
+    assert "2026-11-23 13:05" in row
+    assert ("EXPIRES" in header) == bool(expires)
+    assert ("2026-11-30 13:05" in row) == bool(expires)
+
+
+def test_services_are_shown_in_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("junov.cli.env.find_environment", lambda *_: VIEW)
+    assert run(["env", "show", "prod", "-p", "notes"]) == 0
+    assert "web healthy, worker running\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tail", ["abc", "-1", "1.5", ""])
+def test_how_many_lines_of_logs_is_a_number_or_all(tail: str) -> None:
+    ran = junov("env", "logs", "stage", "--tail", tail)
+    assert ran.returncode == 2
+    assert f"expected a number or `all`, found {tail!r}" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "project", "warning"),
+    [
+        ("project: notes\nport: 80\n", "notes", ""),
+        ("project: 1.20\n", None, "junov.yaml: expected the project's name"),
+        ("project: [\n", None, "junov.yaml:2:1: "),
+    ],
+    ids=["wrong elsewhere", "wrong name", "no YAML"],
+)
+def test_a_wrong_file_keeps_nobody_from_looking(
+    text: str,
+    project: str | None,
+    warning: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    asked: list[str | None] = []
+
+    def find(site: object, name: str, of: str | None) -> EnvironmentView:
+        del site, name
+        asked.append(of)
+        return VIEW
+
+    (tmp_path / "junov.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("junov.cli.env.find_environment", find)
+    assert run(["env", "show", "prod"]) == 0
+    said = capsys.readouterr().err
+    assert (said.startswith(f"warning: {warning}") and warning != "") or said == warning
+    assert asked == [project]
+    # To change what could be another project's, the name has to be certain.
+    assert run(["env", "rm", "prod", "--dry-run"]) == (1 if warning else 0) or project
+    assert asked == ([project] if warning else [project, project])
 
 
 def test_being_terminated_runs_what_cleans_up(capsys: pytest.CaptureFixture[str]) -> None:

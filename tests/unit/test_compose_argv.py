@@ -16,8 +16,8 @@ def line(argv: list[str]) -> str:
 
 
 def test_a_one_off_container_starts_nothing_else_and_goes_away() -> None:
-    assert line(run_once_argv(COMPOSE, STACK, "alembic", ["alembic", "current"])) == (
-        f"{ON} run --rm --no-deps --no-TTY --quiet-pull alembic alembic current"
+    assert line(run_once_argv(COMPOSE, STACK, "alembic", ["alembic", "current"], "once-1")) == (
+        f"{ON} run --rm --no-deps --no-TTY --quiet-pull --name once-1 alembic alembic current"
     )
 
 

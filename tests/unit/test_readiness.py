@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from junov.delivery.readiness import wait_ready
+from junov.delivery.readiness import Ends, wait_ready
 from junov.engine.api import Engine
 from junov.engine.inspection import Container, Ended
 from junov.errors import StageError
@@ -49,14 +49,14 @@ class Told:
         return "the password is hunter2"
 
 
-def wait(engine: Told, *, health: str | None = None, may_end: bool = False) -> None:
+def wait(engine: Told, *, health: str | None = None, ends: Ends = "never") -> None:
     wait_ready(
         cast("Engine", engine),
         WEB,
         health=(lambda _: health) if health is not None else None,
         timeout=1,
         redact=lambda text: redact(text, [Secret("hunter2")]),
-        may_end=may_end,
+        ends=ends,
     )
 
 
@@ -111,6 +111,8 @@ def test_what_keeps_it_from_being_ready_is_said(
 
 
 def test_what_is_there_to_end_is_ready_when_it_has_ended_well() -> None:
-    wait(Told(WEB, replace(WEB, state="exited")), may_end=True)
+    wait(Told(WEB, replace(WEB, state="exited")), ends="always")
+    wait(Told(WEB), ends="maybe")
+    wait(Told(replace(WEB, state="exited")), ends="maybe")
     with pytest.raises(StageError, match="exit code 1"):
-        wait(Told(replace(WEB, state="exited"), ended=Ended(1, 0)), may_end=True)
+        wait(Told(replace(WEB, state="exited"), ended=Ended(1, 0)), ends="always")

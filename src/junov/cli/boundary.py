@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -19,6 +20,11 @@ import click
 from junov.errors import JunovError
 
 OK, MENDABLE, USAGE, BUG, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+
+_MACHINES_FAULT = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
+)
 
 
 class _Terminated(BaseException):
@@ -47,7 +53,9 @@ def guarded(command: Callable[[], Any]) -> int:
     except click.ClickException as error:
         error.show()
         return MENDABLE
-    except (KeyboardInterrupt, click.Abort):
+    except click.Abort as abort:
+        return _aborted(abort)
+    except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except _Terminated:
@@ -60,11 +68,22 @@ def guarded(command: Callable[[], Any]) -> int:
         # by Python's own flush at exit.
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         return OK
+    except OSError as error:
+        if error.errno not in _MACHINES_FAULT:
+            return _interrupted(error) or _bug()
+        where = f": {error.filename}" if error.filename else ""
+        show(JunovError(f"{error.strerror}{where}", remedy="see what the disk and its rights say"))
+        return MENDABLE
     except Exception as error:  # noqa: BLE001 - this is the boundary
         return _interrupted(error) or _bug()
     finally:
         signal.signal(signal.SIGTERM, previous)
     return outcome if isinstance(outcome, int) else OK
+
+
+def nobody_to_ask(abort: click.Abort) -> bool:
+    """Whether a prompt had no answer because nobody sits at stdin."""
+    return isinstance(abort.__context__, EOFError) and not sys.stdin.isatty()
 
 
 def colour_wanted() -> bool | None:
@@ -113,6 +132,20 @@ def _wants_json() -> bool:
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     raise _Terminated
+
+
+def _aborted(abort: click.Abort) -> int:
+    """A prompt that was not answered with yes, or Ctrl-C, which click raises as the same."""
+    if isinstance(abort.__context__, (KeyboardInterrupt, EOFError)) and not abort.__cause__:
+        click.echo(err=True)  # the prompt's own line is still open
+    if isinstance(abort.__context__, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    if nobody_to_ask(abort):
+        show(JunovError("there is no terminal to ask at", remedy="use --yes"))
+    else:
+        click.echo("nothing was changed", err=True)
+    return MENDABLE
 
 
 def _interrupted(error: BaseException | None) -> int:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from junov.cli import options
+from junov.cli.boundary import nobody_to_ask
 from junov.cli.progress import shown
-from junov.cli.tables import print_fields, print_json, print_table
-from junov.config.project import find_project, read_project
+from junov.cli.tables import print_fields, print_json, print_table, short_moment
+from junov.config.project import FILE_NAME, find_project, nearby
+from junov.config.yamlfile import read_yaml
 from junov.delivery.environments import EnvironmentView, find_environment, list_environments
-from junov.errors import NotFoundError
+from junov.errors import ConfigError, NotFoundError, Place, Problem, StageError
 from junov.site import Site
 from junov.steps import Steps
 
@@ -46,8 +49,12 @@ def list_command(project: str | None, everything: bool, as_json: bool) -> None:
     if not views:
         click.echo("there are no environments yet; make one with: junov run", err=True)
         return
+    expiring = any(view.expires_at for view in views)
     print_table(
-        ("ENVIRONMENT", "STATUS", "URL", "COMMIT", "RELEASE", "DATABASE", "DEPLOYED"),
+        (
+            *("ENVIRONMENT", "STATUS", "URL", "COMMIT", "RELEASE", "DATABASE", "DEPLOYED (UTC)"),
+            *(["EXPIRES (UTC)"] if expiring else []),
+        ),
         [
             (
                 view.name if wanted else f"{view.project} {view.name}",
@@ -56,10 +63,12 @@ def list_command(project: str | None, everything: bool, as_json: bool) -> None:
                 view.commit[:8] or "-",
                 str(view.release or "-"),
                 view.database or "-",
-                view.deployed_at or "-",
+                short_moment(view.deployed_at),
+                *([short_moment(view.expires_at)] if expiring else []),
             )
             for view in views
         ],
+        spare=("DATABASE", "RELEASE", "DEPLOYED (UTC)", "EXPIRES (UTC)", "COMMIT"),
     )
 
 
@@ -73,7 +82,7 @@ def show(name: str, project: str | None, as_json: bool) -> None:
     if as_json:
         print_json(view.to_json())
     else:
-        print_fields((key, str(value or "-")) for key, value in view.to_json().items())
+        print_fields((key, _words(value)) for key, value in view.to_json().items())
 
 
 @env.command()
@@ -81,7 +90,7 @@ def show(name: str, project: str | None, as_json: bool) -> None:
 @of_project
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
 @click.option("--service", "services", multiple=True, help="Only this service; may be repeated.")
-@click.option("--tail", default="200", show_default=True, help="How many lines, or `all`.")
+@options.tail
 def logs(
     name: str, project: str | None, follow: bool, services: tuple[str, ...], tail: str
 ) -> None:
@@ -105,7 +114,7 @@ def exec_command(
     from junov.delivery.inside import execute
 
     site = Site()
-    view = _find(site, name, project)
+    view = _find(site, name, project, to_change=True)
     sys.exit(execute(site, view, command, service=service))
 
 
@@ -156,7 +165,7 @@ def rm(name: str, project: str | None, yes: bool, dry_run: bool, verbose: bool) 
     from junov.delivery.lifecycle import remove, what_goes
 
     site = Site()
-    view = _find(site, name, project)
+    view = _find(site, name, project, to_change=True)
     click.echo(f"This removes the environment {view.name} of {view.project}:")
     for line in what_goes(site, view):
         click.echo(f"  {line}")
@@ -178,26 +187,61 @@ def _change(
     verbose: bool,
 ) -> None:
     site = Site()
-    view = _find(site, name, project)
+    view = _find(site, name, project, to_change=True)
     with shown(as_json=False, verbose=verbose) as progress:
         story(site, view, Steps(progress))
 
 
 def _type_again(view: EnvironmentView) -> None:
-    typed = click.prompt(f"{view.name} is production. Type its name to remove it", err=True)
+    try:
+        typed = click.prompt(f"{view.name} is production. Type its name to remove it", err=True)
+    except click.Abort as abort:
+        if not nobody_to_ask(abort):
+            raise
+        click.echo(err=True)
+        raise StageError(
+            "there is no terminal to ask at, and production is not removed without",
+            remedy="type the name at a terminal",
+        ) from None
     if typed != view.name:
         raise NotFoundError(
             f"typed was {typed}, the environment is {view.name}; nothing was removed"
         )
 
 
-def _find(site: Site, name: str, project: str | None) -> EnvironmentView:
-    return find_environment(site, name, project or _project_here())
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{key} {state}" for key, state in value.items())
+    return str(value or "-")
 
 
-def _project_here() -> str | None:
-    """The project of the current folder; None where it is in none."""
+def _find(
+    site: Site, name: str, project: str | None, *, to_change: bool = False
+) -> EnvironmentView:
+    return find_environment(site, name, project or _project_here(to_change=to_change))
+
+
+def _project_here(*, to_change: bool = False) -> str | None:
+    """The project of the current folder; None where it is in none.
+
+    Only its name is read: what else is wrong with a branch's file does not keep anyone from what
+    runs. A file without a name leaves all projects to look at, but none to change: an environment
+    of that name could be another project's.
+    """
     try:
-        return read_project(find_project(Path())).config.project
+        folder = nearby(find_project(Path()))
     except NotFoundError:
+        return None
+    try:
+        data: Any = read_yaml(folder / FILE_NAME).data
+        found = data.get("project") if isinstance(data, Mapping) else None
+        if isinstance(found, str) and found:
+            return found
+        what = "expected the project's name under `project`"
+        raise ConfigError([Problem(what, Place(folder / FILE_NAME))])
+    except ConfigError as error:
+        if to_change:
+            raise
+        said = f"{error.place}: {error.message}; looking at all projects"
+        click.secho(f"warning: {said}", fg="yellow", err=True)
         return None

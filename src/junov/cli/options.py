@@ -35,6 +35,22 @@ no_wait = click.option(
 )
 
 
+def _number_or_all(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    del context, parameter
+    if value != "all" and not (value.isascii() and value.isdecimal()):
+        raise click.BadParameter(f"expected a number or `all`, found {value!r}")
+    return value
+
+
+tail = click.option(
+    "--tail",
+    default="200",
+    show_default=True,
+    callback=_number_or_all,
+    help="How many lines, or `all`.",
+)
+
+
 def stage(command: F) -> F:
     """The arguments and options that every stage has."""
     for option in (ref, project_folder, allow_dirty, verbose, json_lines):

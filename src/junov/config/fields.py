@@ -51,7 +51,14 @@ def _check_variable(text: str) -> str:
         raise ValueError(
             f"expected the name of a variable: letters, digits and `_`, found `{text}`"
         )
+    if text in _RESERVED or text.startswith(_RESERVED_PREFIXES):
+        raise ValueError(f"`{text}` means something to junov, Docker or the system; choose another")
     return text
+
+
+# What junov gives by itself, and what changes how programs run.
+_RESERVED = frozenset({"PATH", "HOME", "SHELL", "USER", "TMPDIR", "IFS"})
+_RESERVED_PREFIXES = ("JUNOV_", "DOCKER_", "COMPOSE_", "BUILDKIT_", "LD_", "PYTHON")
 
 
 VariableName = Annotated[

@@ -79,7 +79,23 @@ class Home:
             ) from None
 
     def key(self) -> Secret:
-        """The server's key, made on first use: 32 random bytes, in a file with mode 0600."""
+        """The server's key.
+
+        Raises:
+            UnavailableError: it is gone or damaged. It is never made anew behind an existing
+                server: every password would change with it.
+        """
+        try:
+            return self._read_key()
+        except FileNotFoundError:
+            raise self._no_key("is not there") from None
+
+    def make_key(self) -> Secret:
+        """The key of a new server: 32 random bytes, in a file with mode 0600; kept if it is there.
+
+        Raises:
+            UnavailableError: it is damaged, or the folder cannot be written.
+        """
         self.make()
         try:
             return self._read_key()

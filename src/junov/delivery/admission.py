@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from junov.config.project import Project
 from junov.delivery.source import Source, image_repository
+from junov.engine.private_network import refuse_foreign
 from junov.environments import Environment
+from junov.environments.labels import environment_labels
 from junov.errors import NotFoundError, StageError
 from junov.images import Image, Registry, find_promoted, parse_repository, passed
 from junov.site import Site
@@ -49,6 +51,17 @@ def admitted_image(
             tested=tested,
         )
     return image, facts
+
+
+def refuse_foreign_network(site: Site, environment: Environment) -> None:
+    """Refuse an environment whose network's name is taken, before anything is written down.
+
+    Raises:
+        StageError: the network of that name is another server's, or isn't junov's.
+    """
+    network = site.engine.network(environment.identity.network)
+    if network:
+        refuse_foreign(network, environment_labels(site.server.name, environment.identity))
 
 
 def refuse_over_limit(site: Site, project: Project, environment: Environment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from junov.config.project import ProjectFolder
 from junov.databases import url_values
@@ -12,7 +13,7 @@ from junov.engine.resolve import resolve
 from junov.environments import Environment, environments_of, identify
 from junov.environments.identity import test_stack as name_of_test_stack
 from junov.environments.labels import ENVIRONMENT, PROJECT, SERVER
-from junov.errors import NotFoundError
+from junov.errors import NotFoundError, StageError
 from junov.images import Image
 from junov.secret import Secret
 from junov.site import Site
@@ -20,7 +21,7 @@ from junov.stacks.assemble import assemble_deploy, assemble_test
 from junov.stacks.guard import Context, Foreign, ImageFacts, guard, refuse
 from junov.stacks.layers import layers_for_deploy, layers_for_test
 from junov.stacks.side_by_side import side_by_side
-from junov.stacks.stack import Stack
+from junov.stacks.stack import Model, Stack
 from junov.stacks.variables import identity_variables, release_variables
 
 
@@ -81,6 +82,7 @@ def deployed_stack(
         release=release,
         server=server.name,
         interpolation=layers.values,
+        contents=_file_contents(model),
     )
     # The password alone, too: a log line may show it without the URL around it.
     password = database_password(site, environment)
@@ -108,6 +110,26 @@ def tested_stack(folder: ProjectFolder, site: Site, image: Image, *, run: str) -
         run=run,
         interpolation=layers.values,
     )
+
+
+def _file_contents(model: Model) -> dict[str, str]:
+    """The texts of the files that configs and secrets come from, which the guard has passed.
+
+    Raises:
+        StageError: one of them is no text.
+    """
+    sources = [*model.get("configs", {}).values(), *model.get("secrets", {}).values()]
+    paths = [str(source["file"]) for source in sources if source.get("file")]
+    contents = {}
+    for path in paths:
+        try:
+            contents[path] = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise StageError(
+                f"the file {Path(path).name} of a config or secret cannot be read as text: {error}",
+                remedy="put files that are no text into the image",
+            ) from None
+    return contents
 
 
 def others_of_project(folder: ProjectFolder, environment: Environment) -> dict[str, Foreign]:

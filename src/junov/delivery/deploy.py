@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from junov.config.fields import format_duration
-from junov.delivery.admission import admitted_image, refuse_over_limit
+from junov.delivery.admission import admitted_image, refuse_foreign_network, refuse_over_limit
 from junov.delivery.checked import deployed_stack
 from junov.delivery.provision import ensure_database, ensure_private_network, fill, migrate
 from junov.delivery.recording import next_number, recorded
@@ -57,6 +57,7 @@ def deploy(
             image, facts = admitted_image(source, site, environment)
             step.note = image.digest
         refuse_over_limit(site, project, environment)
+        refuse_foreign_network(site, environment)
         number = next_number(site, environment)
         with steps.step("check", "Resolve and check the stack") as step:
             stack = deployed_stack(source.folder, environment, site, image, facts, release=number)
@@ -72,7 +73,7 @@ def deploy(
                 database = ensure_database(site, environment, project)
                 step.note = str(database)
             with steps.step("migrate", "Migrate") as step:
-                migrate(site, project, stack, release.stack_file, step)
+                migrate(site, project, environment, stack, release.stack_file, step)
             with steps.step("fixtures", "Fixtures") as step:
                 fill(site, project, environment, database, stack, release.stack_file, step)
 

@@ -31,6 +31,12 @@ def folder() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def of_this_run() -> list[Path]:
+    """The folders that this process made and has not removed yet, and nothing else."""
+    mine = os.getpid()
+    return sorted(_parent().glob(f"{_PREFIX}{mine}-{_born(mine)}-*"))
+
+
 def _parent() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "junov" / "runs"

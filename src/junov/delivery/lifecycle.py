@@ -9,23 +9,26 @@ from datetime import UTC, datetime
 
 from junov.databases import Stamp
 from junov.delivery.environments import EnvironmentView
-from junov.engine.inspection import Container
+from junov.delivery.readiness import wait_ready
+from junov.engine.inspection import Container, Network
 from junov.engine.private_network import connect_trusted
-from junov.environments.labels import ENVIRONMENT, PROJECT, SERVER, environment_labels
+from junov.environments.labels import environment_labels
 from junov.errors import NotFoundError, StageError
 from junov.locks import held, who
 from junov.site import Site
 from junov.steps import Steps
+
+START_SECONDS = 120.0
 
 
 def stop(site: Site, view: EnvironmentView, steps: Steps) -> None:
     """Stop an environment's containers; everything of it stays."""
     with _locked(site, view, "stop", steps):
         with steps.step("stop", f"Stop {view.name}") as step:
-            containers = _containers(site, view)
-            for container in containers:
+            running = [each for each in _containers(site, view) if each.running]
+            for container in running:
                 site.engine.stop_container(container.id)
-            step.note = f"{len(containers)} containers"
+            step.note = ", ".join(container.name for container in running) or "it was stopped"
         _note(site, view, "stopped")
 
 
@@ -43,12 +46,26 @@ def start(site: Site, view: EnvironmentView, steps: Steps) -> None:
                     f"{view.name} has no containers to start",
                     remedy=f"deploy it: junov deploy {view.ref}",
                 )
-            network = site.engine.network(view.identity.network)
-            if network:
-                connect_trusted(site.engine, site.server.name, network)
+            network = next(iter(_networks(site, view)), None)
+            if network is None:
+                raise StageError(
+                    f"the private network of {view.name} is gone",
+                    remedy=f"deploy it again: junov deploy {view.ref}",
+                )
+            connect_trusted(site.engine, site.server.name, network)
             for container in containers:
                 site.engine.start_container(container.id)
-            step.note = f"{len(containers)} containers"
+            step.note = ", ".join(container.name for container in containers)
+        with steps.step("ready", "Wait until it is ready"):
+            for container in containers:
+                wait_ready(
+                    site.engine,
+                    container,
+                    health=None,
+                    timeout=START_SECONDS,
+                    redact=lambda text: text,
+                    ends="maybe",
+                )
         _note(site, view, "running")
 
 
@@ -57,8 +74,7 @@ def what_goes(site: Site, view: EnvironmentView) -> list[str]:
     names = view.identity
     going = [f"container {container.name}" for container in _containers(site, view)]
     going += [f"volume {name} with its data" for name in _volumes(site, view)]
-    if site.engine.network(names.network):
-        going.append(f"network {names.network}")
+    going += [f"network {network.name}" for network in _networks(site, view)]
     if view.host:
         going.append(f"route {view.host}")
     if any(database.name == names.database for database in site.postgres.databases()):
@@ -88,7 +104,10 @@ def remove(site: Site, view: EnvironmentView, steps: Steps) -> None:
             dropped = site.postgres.drop(names.database, names.role, _stamp(site, view))
             step.note = ", ".join(dropped.databases) or "there was none"
         with steps.step("network", "Network") as step:
-            step.note = "removed" if site.engine.remove_network(names.network) else "there was none"
+            networks = _networks(site, view)
+            for network in networks:
+                site.engine.remove_network(network)
+            step.note = ", ".join(network.name for network in networks) or "there was none"
         with steps.step("volumes", "Volumes") as step:
             volumes = _volumes(site, view)
             for volume in volumes:
@@ -115,9 +134,12 @@ def _containers(site: Site, view: EnvironmentView) -> list[Container]:
     return site.engine.containers(environment_labels(site.server.name, view.identity))
 
 
+def _networks(site: Site, view: EnvironmentView) -> list[Network]:
+    return site.engine.networks(environment_labels(site.server.name, view.identity))
+
+
 def _volumes(site: Site, view: EnvironmentView) -> list[str]:
-    labels = {SERVER: site.server.name, PROJECT: view.project, ENVIRONMENT: view.name}
-    return site.engine.volumes(labels)
+    return site.engine.volumes(environment_labels(site.server.name, view.identity))
 
 
 def _stamp(site: Site, view: EnvironmentView) -> Stamp:

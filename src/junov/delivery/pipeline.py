@@ -29,14 +29,22 @@ def run(source: Source, site: Site, steps: Steps, *, wait: float | None = None) 
     Returns:
         What came of the last stage.
     """
-    lint(source, steps)
+    config = source.folder.config
+    if config.lint:
+        steps.stage("Lint")
+        lint(source, steps)
+    steps.stage("Build")
     image = build(source, site, steps)
     result = image.to_json()
-    if source.folder.config.test:
+    if config.test:
+        steps.stage("Test")
         result = run_tests(source, site, steps).to_json()
     if source.environment is None:
+        steps.stage("Deploy")
         with steps.step("environment", "Environment") as step:
             step.note = f"none is for the {source.ref}"
         return result
+    steps.stage("Promote")
     promote(source, site, steps)
+    steps.stage("Deploy")
     return deploy(source, site, steps, wait=wait)

@@ -29,6 +29,7 @@ from junov.stacks.stack import Stack
 from junov.steps import Step
 
 FIXTURES_SECONDS = 600
+ONE_OFF = "com.docker.compose.oneoff"  # Compose's own label on what `compose run` starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def ensure_database(site: Site, environment: Environment, project: Project) -> E
     return EnvironmentDatabase(names.database, ensured.created_database, ensured.stamp.filled)
 
 
-def migrate(site: Site, project: Project, stack: Stack, file: Path, step: Step) -> None:
+def migrate(
+    site: Site, project: Project, environment: Environment, stack: Stack, file: Path, step: Step
+) -> None:
     """Run the migration service of the new release to its end.
 
     Raises:
@@ -103,6 +106,11 @@ def migrate(site: Site, project: Project, stack: Stack, file: Path, step: Step) 
     if project.migrate is None or stack.migrate is None:
         step.note = "the project has no migrations"
         return
+    for left in site.engine.containers(
+        {**environment_labels(site.server.name, environment.identity), ONE_OFF: "True"}
+    ):
+        # Of a run that was killed: two migrations at once are worse than one that is cut short.
+        site.engine.remove_container(left.id)
     timeout = project.migrate.timeout
     code = _run_once(site, stack, file, stack.migrate, (), timeout, step)
     if code == TIMED_OUT:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from junov.engine.api import Engine
 from junov.engine.inspection import Container
 from junov.errors import StageError
+
+Ends = Literal["never", "maybe", "always"]
 
 _POLL_SECONDS = 0.1
 _PROBE_SECONDS = 5.0
@@ -21,7 +24,7 @@ def wait_ready(
     health: Callable[[Container], str] | None,
     timeout: float,
     redact: Callable[[str], str],
-    may_end: bool = False,
+    ends: Ends = "never",
 ) -> float:
     """Wait until a container is ready.
 
@@ -35,7 +38,8 @@ def wait_ready(
             Docker's health is asked.
         timeout: seconds until it counts as failed.
         redact: takes secrets out of its log before that becomes part of an error.
-        may_end: whether ending with exit code 0 is its readiness.
+        ends: whether it is there to end by itself: with `always`, only exit code 0 counts as
+            ready; with `maybe`, that counts as well as running.
 
     Returns:
         How many seconds it took.
@@ -50,14 +54,14 @@ def wait_ready(
         if now is None or ended is None:
             raise _failed(engine, container, "was removed by somebody", redact)
         if now.state in ("exited", "dead"):
-            if may_end and ended.exit_code == 0:
+            if ends != "never" and ended.exit_code == 0:
                 return time.monotonic() - began
             raise _failed(engine, container, f"ended with exit code {ended.exit_code}", redact)
         if ended.restarts >= _TOO_MANY_RESTARTS:
             what = f"ended again and again, with exit code {ended.exit_code}"
             raise _failed(engine, container, what, redact)
         answered, said = _answers(health(now)) if health else (True, "")
-        if answered and now.running and not may_end and now.health in ("", "healthy"):
+        if answered and now.running and ends != "always" and now.health in ("", "healthy"):
             return time.monotonic() - began
         if answered:
             said = f"its healthcheck says {now.health or now.state}"
@@ -82,6 +86,6 @@ def _failed(
 ) -> StageError:
     return StageError(
         f"{container.name} {what}",
-        detail=redact(engine.last_log_lines(container.id)),
-        remedy="its last lines are above; what ran before goes on serving",
+        detail=redact(engine.last_log_lines(container.id)) or "(it printed nothing)",
+        remedy="its last lines stand below",
     )

@@ -8,17 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from junov.config.home import write_private
+from junov.delivery.admission import refuse_over_limit
 from junov.delivery.source import Source
 from junov.environments import Environment
+from junov.environments.labels import RELEASE, environment_labels
 from junov.errors import JunovError, StageError
 from junov.images import Image
 from junov.journal import Journal, Release
 from junov.journal import Step as JournalStep
-from junov.locks import who
+from junov.locks import held, who
 from junov.site import Site
 from junov.steps import Step, Steps
 
 KEPT_RELEASES = 10
+_LIMITS_LOCK = "limits"
 
 
 class ReleaseUnderWay:
@@ -78,7 +81,11 @@ class ReleaseUnderWay:
 def next_number(site: Site, environment: Environment) -> int:
     """The number of the environment's next release; whoever asks holds the environment's lock."""
     last = site.journal.last_release(environment)
-    return last.number + 1 if last else 1
+    # Containers count as well: without the journal, a number that is taken would be given again,
+    # and what serves under it be replaced in place.
+    labels = environment_labels(site.server.name, environment.identity)
+    running = (each.labels.get(RELEASE, "0") for each in site.engine.containers(labels))
+    return 1 + max(last.number if last else 0, *(int(number) for number in running), 0)
 
 
 @contextmanager
@@ -100,9 +107,12 @@ def recorded(
 
     Raises:
         TakenError: the environment's host is another environment's; nothing was done.
+        StageError: there is one environment of its kind too many; nothing was done.
     """
     journal = site.journal
-    journal.register(environment)
+    with held(site.home.locks_folder, _LIMITS_LOCK, purpose=f"registration of {environment.name}"):
+        refuse_over_limit(site, source.folder.config, environment)
+        journal.register(environment)
     for cut_short in journal.releases(environment):
         # Whoever holds the environment's lock is the only run in it: these were killed.
         if cut_short.outcome == "running":
@@ -115,6 +125,7 @@ def recorded(
         image=image.reference,
         debug_image=image.repository.at(image.debug_digest) if image.debug_digest else "",
         who=who(),
+        at_least=number,
     )
     if release.number != number:
         raise StageError(

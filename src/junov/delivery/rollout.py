@@ -18,7 +18,7 @@ from junov.edge import Route
 from junov.engine.inspection import Container
 from junov.environments import Environment
 from junov.environments.labels import ENVIRONMENT, PROJECT, RELEASE, SERVER
-from junov.errors import StageError
+from junov.errors import JunovError, StageError
 from junov.secret import redact
 from junov.site import Site
 from junov.stacks.stack import Stack
@@ -53,27 +53,34 @@ class Rollout:
         self._wait_for(self.stack.supporting)
         step.note = ", ".join(self.stack.supporting) or "there are none"
 
-    def start_web(self, step: Step) -> Container:
-        """Start web's new container beside the old one, and wait until it is ready.
+    def start_web(self, step: Step) -> list[Container]:
+        """Start web's new containers beside the old ones, and wait until all are ready.
+
+        Returns:
+            One container, or as many as `deploy.replicas` says.
 
         Raises:
             StageError: it doesn't become ready; it is removed again.
         """
         try:
             self._up((self.stack.web,), step)
-            container = self._web_container()
-            seconds = wait_ready(
-                self.site.engine,
-                container,
-                health=self._health_url,
-                timeout=self.web.timeout,
-                redact=lambda text: redact(text, self.stack.secrets),
-            )
+            containers = self._web_containers()
+            seconds = [
+                wait_ready(
+                    self.site.engine,
+                    container,
+                    health=self._health_url,
+                    timeout=self.web.timeout,
+                    redact=lambda text: redact(text, self.stack.secrets),
+                )
+                for container in containers
+            ]
         except BaseException:
             self._remove(self._containers(release=self.release))
             raise
-        step.note = f"{container.name} is ready after {seconds:.1f} s"
-        return container
+        names = ", ".join(container.name for container in containers)
+        step.note = f"{names} ready after {sum(seconds):.1f} s"
+        return containers
 
     @contextmanager
     def switched_back_on_failure(self) -> Iterator[None]:
@@ -82,28 +89,35 @@ class Rollout:
         try:
             yield
         except BaseException:
-            if before:
-                self.site.routes.write(before)
-                self.site.edge_api.wait_until_routed(before, timeout=_ROUTE_SECONDS)
-            else:
-                self.site.routes.remove(self.environment.identity.route)
-            self._remove([self._web_container()])
+            try:
+                if before:
+                    self.site.routes.write(before)
+                    self.site.edge_api.wait_until_routed(before, timeout=_ROUTE_SECONDS)
+                else:
+                    self.site.routes.remove(self.environment.identity.route)
+            except JunovError:
+                pass  # what failed first is what has to be told
+            finally:
+                self._remove(self._containers(release=self.release))
             raise
 
-    def switch(self, container: Container, step: Step) -> None:
-        """Send requests to the new container, and wait until the edge does so."""
+    def switch(self, containers: list[Container], step: Step) -> None:
+        """Send requests to the new containers, and wait until the edge does so."""
         route = Route(
             name=self.environment.identity.route,
             host=self.environment.host,
-            # By name: addresses change when the engine restarts.
-            servers=(f"http://{container.name}:{self.web.port}",),
+            # Not by address: that changes when the engine restarts. Not by name: the edge looks a
+            # name up in every network that it is in, and in another environment's network somebody
+            # may have taken it for an alias. An id cannot be known before it is there.
+            servers=tuple(f"http://{each.id[:12]}:{self.web.port}" for each in containers),
             project=self.environment.project,
             environment=self.environment.name,
             release=self.release,
         )
         self.site.routes.write(route)
         seconds = self.site.edge_api.wait_until_routed(route, timeout=_ROUTE_SECONDS)
-        step.note = f"{route.servers[0]} after {seconds:.2f} s"
+        names = ", ".join(container.name for container in containers)
+        step.note = f"{names} after {seconds:.2f} s"
 
     def roll_background(self, step: Step) -> None:
         """Bring the project's other services to the new release."""
@@ -141,7 +155,7 @@ class Rollout:
                     health=None,
                     timeout=self.web.timeout,
                     redact=lambda text: redact(text, self.stack.secrets),
-                    may_end=self._runs_once(container.service),
+                    ends="always" if self._runs_once(container.service) else "never",
                 )
 
     def _health_url(self, container: Container) -> str:
@@ -151,7 +165,7 @@ class Rollout:
     def _runs_once(self, service: str) -> bool:
         return bool(self.stack.model["services"][service].get("restart") == "no")
 
-    def _web_container(self) -> Container:
+    def _web_containers(self) -> list[Container]:
         found = [
             container
             for container in self._containers(release=self.release)
@@ -159,7 +173,7 @@ class Rollout:
         ]
         if not found:
             raise StageError(f"the engine did not start {self.stack.web}")
-        return found[0]
+        return found
 
     def _containers(self, release: int | None = None) -> list[Container]:
         labels = {

@@ -122,7 +122,7 @@ def _run_in_stack(
     source: Source, site: Site, steps: Steps, image: Image, config: Test, report: Path | None
 ) -> tuple[TestResult, bytes | None]:
     run = f"{source.folder.config.project}-{source.short}-{secrets.token_hex(4)}"
-    with exports.folder() as folder, reaped(site.engine, {TEST_RUN: run}, [folder, source.root]):
+    with exports.folder() as folder, reaped(site.engine, {TEST_RUN: run}, exports.of_this_run()):
         with steps.step("check", "Resolve and check the test stack"):
             stack = tested_stack(source.folder, site, image, run=run)
         with steps.step("network", "Make a network of its own") as step:
@@ -136,7 +136,7 @@ def _run_in_stack(
                 report.parent.mkdir(parents=True, exist_ok=True)
                 report.write_bytes(document)
             counts = _counts(document)
-            _judge(code, config, counts, document is None)
+            _judge(code, config, counts, document is None, _failed_beside(site, run, config, stack))
             step.note = _words(counts)
     tests, failures, skipped, seconds = counts
     return TestResult(image, tests, failures, skipped, seconds, again=True), document
@@ -203,7 +203,20 @@ def _counts(document: bytes | None) -> Counts:
     return total("tests"), total("failures", "errors"), total("skipped"), seconds
 
 
-def _judge(code: int, config: Test, counts: Counts, without_report: bool) -> None:
+def _failed_beside(site: Site, run: str, config: Test, stack: Stack) -> str:
+    """The last lines of what the tests depend on and that failed, so that they never began."""
+    containers = [
+        each
+        for each in site.engine.containers({TEST_RUN: run})
+        if each.labels.get(SERVICE) != config.service
+        and (each.health == "unhealthy" or (each.state == "exited" and not each.ended_well))
+    ]
+    logs = ((each, site.engine.last_log_lines(each.id)) for each in containers)
+    said = "\n".join(f"{each.labels.get(SERVICE)}:\n{log}" for each, log in logs)
+    return redact(said, stack.secrets)
+
+
+def _judge(code: int, config: Test, counts: Counts, without_report: bool, beside: str) -> None:
     if code == TIMED_OUT:
         raise StageError(
             f"the tests had not ended after {config.timeout} s and were ended",
@@ -214,7 +227,10 @@ def _judge(code: int, config: Test, counts: Counts, without_report: bool) -> Non
         raise TestsFailedError(
             f"the tests failed: {config.service} ended with exit code {code}{failed}",
             code=code,
-            remedy="their output is above; run them again with: junov test",
+            remedy="what they depend on failed; its last lines stand below"
+            if beside
+            else "their output is above; run them again with: junov test",
+            detail=beside,
         )
     if config.report and without_report:
         raise StageError(

@@ -140,36 +140,36 @@ class Engine:
         """A network by its exact name."""
         return next((net for net in self.networks() if net.name == name), None)
 
-    def create_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> None:
-        """Make a bridge network with this one subnet."""
+    def create_network(self, name: str, subnet: str, labels: Mapping[str, str]) -> str:
+        """Make a bridge network with this one subnet, and return its id."""
         from docker.types import IPAMConfig, IPAMPool
 
         with _translated(f"create the network {name}"):
-            self._api.create_network(
+            made = self._api.create_network(
                 name,
                 driver="bridge",
                 ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]),
                 labels=dict(labels),
                 check_duplicate=True,
             )
+        return str(made["Id"])
 
-    def remove_network(self, name: str) -> bool:
+    def remove_network(self, network: Network) -> None:
         """Remove a network; containers that are still in it are disconnected first.
 
-        Returns:
-            Whether it was there.
+        Args:
+            network: one that `networks` found by its labels. A name alone would not do: another
+                server on this machine may have a network of that name.
         """
         from docker.errors import NotFound
 
-        try:
-            with _translated(f"remove the network {name}"):
-                for container_id in self._api.inspect_network(name).get("Containers") or {}:
-                    with contextlib.suppress(NotFound):
-                        self._api.disconnect_container_from_network(container_id, name, force=True)
-                self._api.remove_network(name)
-        except NotFound:
-            return False
-        return True
+        with contextlib.suppress(NotFound), _translated(f"remove the network {network.name}"):
+            for container_id in self._api.inspect_network(network.id).get("Containers") or {}:
+                with contextlib.suppress(NotFound):
+                    self._api.disconnect_container_from_network(
+                        container_id, network.id, force=True
+                    )
+            self._api.remove_network(network.id)
 
     def connect(self, network: str, container: Container, aliases: Sequence[str] = ()) -> bool:
         """Connect a container into a network.

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from junov.engine.runtime import Line
 from junov.errors import CommandError
-from junov.process import Result, check, run
+from junov.process import TIMED_OUT, Result, check, run
 
 STOP_SECONDS = 30
 WAIT_SECONDS = 180
 
 
 def run_once_argv(
-    compose: Sequence[str], stack: Path, service: str, command: Sequence[str]
+    compose: Sequence[str], stack: Path, service: str, command: Sequence[str], name: str
 ) -> list[str]:
-    """The command line of a one-off container."""
+    """The command line of a one-off container of that name."""
     return [
         *_on(compose, stack),
-        "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", service, *command,
+        "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", "--name", name, service, *command,
     ]  # fmt: skip
 
 
@@ -87,10 +88,14 @@ class Compose:
     Args:
         argv: how Compose is called, as `engine.client` found it.
         env: variables that it needs, such as DOCKER_HOST.
+        docker: how the docker client is called.
     """
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], docker: Sequence[str] = ("docker",)
+    ) -> None:
         self._argv = list(argv)
+        self._docker = list(docker)
         self._env = dict(env)
 
     def run_once(
@@ -103,8 +108,17 @@ class Compose:
         on_line: Line,
     ) -> int:
         """See `Runtime.run_once`."""
-        argv = run_once_argv(self._argv, stack, service, command)
-        return self._run(argv, timeout=timeout, on_line=on_line).exit_code
+        name = f"{service}-once-{secrets.token_hex(6)}"
+        argv = run_once_argv(self._argv, stack, service, command, name)
+        ended = False
+        try:
+            code = self._run(argv, timeout=timeout, on_line=on_line).exit_code
+            ended = code != TIMED_OUT
+        finally:
+            if not ended:
+                # Compose was ended, its container was not: a migration that nobody watches.
+                run([*self._docker, "rm", "--force", "--volumes", name], timeout=STOP_SECONDS)
+        return code
 
     def run_to_end(self, stack: Path, service: str, *, timeout: float, on_line: Line) -> int:
         """Run a service to its end, with what it depends on; its container stays, to be read.

@@ -12,12 +12,14 @@ class Network:
     """A network of the engine.
 
     Args:
+        id: the engine's id.
         name: its name.
         subnets: its ranges in CIDR notation.
         gateway: the engine's own address in it; empty where it has none.
         labels: its labels.
     """
 
+    id: str
     name: str
     subnets: tuple[str, ...]
     gateway: str
@@ -78,6 +80,7 @@ def listed_network(raw: Mapping[str, Any]) -> Network:
     """A network, from the engine's list."""
     ranges = (raw.get("IPAM") or {}).get("Config") or []
     return Network(
+        id=raw["Id"],
         name=raw["Name"],
         subnets=tuple(each["Subnet"] for each in ranges if "Subnet" in each),
         gateway=next((each["Gateway"] for each in ranges if "Gateway" in each), ""),

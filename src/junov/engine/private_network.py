@@ -68,23 +68,39 @@ def _find_or_make(
     networks = engine.networks()
     existing = next((net for net in networks if net.name == name), None)
     if existing:
-        # Labels tell whose it is; the alias may change with the compose file.
-        if any(
-            existing.labels.get(key) != value
-            for key, value in wanted.items()
-            if key != DATABASE_ALIAS
-        ):
-            owner = existing.labels.get(SERVER)
-            raise StageError(
-                f"the network {name} exists already and belongs to "
-                + (f"the server {owner}" if owner else "something that junov did not make"),
-                remedy=f"look at it with: docker network inspect {name}",
-            )
+        refuse_foreign(existing, wanted)
         return existing
     taken = [subnet for net in networks for subnet in net.subnets]
     subnet = str(free_subnet(pool, size, [*taken, *(route for _, route in host_routes())]))
-    engine.create_network(name, subnet, wanted)
-    return engine.network(name) or Network(name, (subnet,), "", wanted)
+    made = engine.create_network(name, subnet, wanted)
+    return engine.network(name) or Network(made, name, (subnet,), "", wanted)
+
+
+def refuse_foreign(network: Network, wanted: Mapping[str, str]) -> None:
+    """Do nothing if a network carries these labels.
+
+    Args:
+        network: a network of the engine.
+        wanted: what it carries if it is ours; the database's alias may change with the files.
+
+    Raises:
+        StageError: it belongs to another server of this machine, or isn't junov's.
+    """
+    if all(
+        network.labels.get(key) == value for key, value in wanted.items() if key != DATABASE_ALIAS
+    ):
+        return
+    owner = network.labels.get(SERVER)
+    if owner and owner != wanted.get(SERVER):
+        raise StageError(
+            f"the network {network.name} belongs to another server of this machine, {owner}",
+            remedy="a project can be on one server of a machine: work with that one's JUNOV_HOME, "
+            "or give this project another name in junov.yaml",
+        )
+    raise StageError(
+        f"there is a network {network.name} already, and it is not this environment's",
+        remedy=f"see what uses it: docker network inspect {network.name}",
+    )
 
 
 def pool_conflicts(engine: Engine, server: str, pool: str) -> list[tuple[str, str]]:

@@ -40,14 +40,15 @@ def reaped(
         start_new_session=True,  # what is sent to this process's group must not reach it
     )
     try:
-        try:
-            yield
-        finally:
-            remove_labelled(engine, labels)
-        watcher.communicate(_DONE)
+        yield
     finally:
-        if watcher.stdin and not watcher.stdin.closed:
-            watcher.stdin.close()
+        try:
+            remove_labelled(engine, labels)
+            watcher.communicate(_DONE)
+        finally:
+            # Not told that all is done, it sees to the rest.
+            if watcher.stdin and not watcher.stdin.closed:
+                watcher.stdin.close()
 
 
 def remove_labelled(engine: Engine, labels: Mapping[str, str]) -> list[str]:
@@ -63,7 +64,7 @@ def remove_labelled(engine: Engine, labels: Mapping[str, str]) -> list[str]:
         engine.remove_container(container.id)
         removed.append(container.name)
     for network in engine.networks(labels):
-        engine.remove_network(network.name)
+        engine.remove_network(network)
         removed.append(network.name)
     for volume in engine.volumes(labels):
         engine.remove_volume(volume)

@@ -15,6 +15,8 @@ from junov.images.reference import Repository, is_loopback, registry_url
 CONNECT_SECONDS = 5.0
 RETRY_PAUSES = (0.2, 0.6)  # seconds
 
+# What a registry answers under load and means nothing of: the next answer may be another.
+_PASSING = frozenset({500, 502, 503, 504})
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _BROKEN = (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError)
 
@@ -65,7 +67,10 @@ def send(client: httpx2.Client, host: str, request: httpx2.Request, limit: int) 
     pauses = list(RETRY_PAUSES) if request.method in _REPEATABLE else []
     while True:
         try:
-            return _receive(client.send(request, stream=True), limit)
+            answer = _receive(client.send(request, stream=True), limit)
+            if answer.status not in _PASSING or not pauses:
+                return answer
+            time.sleep(pauses.pop(0))
         except _BROKEN as error:
             if not pauses:
                 raise _unavailable(host, error) from None

@@ -27,12 +27,15 @@ class ReleaseJournal(JournalFile):
         author: str = "",
         debug_image: str = "",
         stack_file: Path | None = None,
+        at_least: int = 1,
     ) -> Release:
         """Number a new release, before anything of it is done.
 
         Args:
             environment: a registered environment.
             commit, image, who, subject, author, debug_image, stack_file: as for `Release`.
+            at_least: the least number it may get, where lower ones are known to be taken although
+                the journal has lost them.
 
         Raises:
             NotFoundError: the journal doesn't know the environment.
@@ -40,9 +43,9 @@ class ReleaseJournal(JournalFile):
         with self.write() as db:
             known = get(db, environment)
             row = db.execute(
-                "UPDATE environments SET last_number = last_number + 1 WHERE id = ? "
+                "UPDATE environments SET last_number = max(last_number + 1, ?) WHERE id = ? "
                 "RETURNING last_number",
-                (known.id,),
+                (at_least, known.id),
             ).fetchall()
             made = db.execute(
                 "INSERT INTO releases (environment_id, number, commit_id, subject, author, image, "

@@ -197,7 +197,19 @@ def _environments(site: Site) -> Finding:
             f"the edge is not in the network of {', '.join(apart)}",
             "connect it again with: junov server up",
         )
-    return Finding("", "ok", "the edge is in every environment's network")
+    lost = sorted(
+        f"{each.labels[PROJECT]}/{each.labels[ENVIRONMENT]}: {each.name}"
+        for each in site.engine.containers({SERVER: server}, all_states=False)
+        if ENVIRONMENT in each.labels and not any(each.addresses.values())
+    )
+    if lost:
+        return Finding(
+            "",
+            "failed",
+            f"in no network any more: {', '.join(lost)}",
+            "deploy these environments again (junov deploy), which makes their networks anew",
+        )
+    return Finding("", "ok", "the edge and every container are in their environment's network")
 
 
 CHECKS: dict[str, Callable[[Site], Finding]] = {

@@ -14,7 +14,12 @@ from junov.steps import Steps
 
 
 def what_goes(site: Site, *, purge: bool) -> list[str]:
-    """What `down` removes, a line each, for a person to read before saying yes."""
+    """What `down` removes, a line each, for a person to read before saying yes.
+
+    Raises:
+        StageError: there are environments, and they are not to be purged.
+    """
+    _refuse_with_environments(site, purge=purge)
     labels = {SERVER: site.server.name}
     going = [f"container {container.name}" for container in site.engine.containers(labels)]
     going += [f"network {network.name}" for network in site.engine.networks(labels)]
@@ -38,12 +43,7 @@ def down(site: Site, steps: Steps, *, purge: bool) -> None:
         StageError: there are environments, and they are not to be purged.
     """
     labels = {SERVER: site.server.name}
-    left = environments_on(site)
-    if left and not purge:
-        raise StageError(
-            f"environments still run on this server: {', '.join(left)}",
-            remedy="remove them first (junov env rm NAME), or take everything down with --purge",
-        )
+    _refuse_with_environments(site, purge=purge)
     with held(site.home.locks_folder, SERVER_LOCK, purpose="server down"):
         engine = site.engine
         with steps.step("containers", "Remove containers") as step:
@@ -55,7 +55,7 @@ def down(site: Site, steps: Steps, *, purge: bool) -> None:
         with steps.step("networks", "Remove networks") as step:
             networks = engine.networks(labels)
             for network in networks:
-                engine.remove_network(network.name)
+                engine.remove_network(network)
             step.note = f"{len(networks)} removed"
         if purge:
             own = site.server.repository("")
@@ -70,3 +70,12 @@ def down(site: Site, steps: Steps, *, purge: bool) -> None:
     if purge:
         with steps.step("state", f"Remove {site.home.path}"):
             shutil.rmtree(site.home.path)
+
+
+def _refuse_with_environments(site: Site, *, purge: bool) -> None:
+    left = environments_on(site)
+    if left and not purge:
+        raise StageError(
+            f"environments still run on this server: {', '.join(left)}",
+            remedy="remove them first (junov env rm NAME), or take everything down with --purge",
+        )

@@ -13,6 +13,7 @@ from junov.databases import hba
 from junov.edge import access_rules, static_config
 from junov.engine.inspection import Network
 from junov.engine.private_network import connect_all, ensure_network, pool_conflicts
+from junov.environments.labels import SERVER
 from junov.errors import UnavailableError
 from junov.locks import held
 from junov.secret import Secret
@@ -43,6 +44,7 @@ def up(site: Site, steps: Steps) -> None:
         # Editors that know YAML schemas read this one; server.yaml's first line names it.
         write_private(site.home.path / "server.schema.json", json.dumps(schema(Server), indent=2))
         server = site.server
+        _ensure_key(site)
     with held(
         site.home.locks_folder, SERVER_LOCK, purpose="server up", waiting=steps.saying("lock")
     ):
@@ -77,6 +79,13 @@ def up(site: Site, steps: Steps) -> None:
         with steps.step("environments", "Connect the environments' networks") as step:
             connected = connect_all(site.engine, server.name)
             step.note = ", ".join(connected) or "all were connected"
+
+
+def _ensure_key(site: Site) -> None:
+    """Make the key of a new server; a server that is there already has to have its own."""
+    if site.home.key_file.exists() or not site.engine.volumes({SERVER: site.server.name}):
+        site.home.make_key()
+    site.home.key()
 
 
 def ensure_server_images(

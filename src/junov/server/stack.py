@@ -119,7 +119,9 @@ def _postgres(server: Server, folder: Path) -> dict[str, Any]:
         "healthcheck": {
             # Over TCP: during first initialisation the image's temporary server listens on the
             # Unix socket only, and a check over the socket would say yes too early.
-            "test": ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres"],
+            # The superuser isn't let in this way, and each refusal would be a line in the log. It
+            # asks as somebody who is let in as far as the password, and then goes away.
+            "test": ["CMD", "pg_isready", "-q", "-h", "127.0.0.1", "-U", "health", "-d", "health"],
             "interval": "1s",
             "timeout": "3s",
             "retries": 120,

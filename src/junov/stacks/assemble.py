@@ -43,6 +43,7 @@ def assemble_deploy(
     release: int,
     server: str,
     interpolation: Mapping[str, str] | None = None,
+    contents: Mapping[str, str] | None = None,
 ) -> Stack:
     """The stack of one release of an environment.
 
@@ -68,6 +69,7 @@ def assemble_deploy(
         server: the server's name.
         interpolation: what interpolation saw (`Layers.values`), for configs and secrets that are
             filled from a variable.
+        contents: the texts of the files that configs and secrets are filled from, by path.
     """
     names = target.identity
     labels = {
@@ -77,7 +79,7 @@ def assemble_deploy(
     }
     own = _own(model)
     dropped = [project.database.service] if project.database else []
-    pruned = _filled(without_services(model, dropped), interpolation or {})
+    pruned = _filled(without_services(model, dropped), interpolation or {}, contents or {})
     migrate = project.migrate.service if project.migrate else None
     services = {
         name: _deployed(name, service, project, image, values if name in own else {}, labels, own)
@@ -132,7 +134,7 @@ def assemble_test(
     marks = {PROJECT: project.project, TEST_RUN: run}
     own = _own(model)
     database = project.database.service if project.database else None
-    filled = _filled(model, interpolation or {})
+    filled = _filled(model, interpolation or {}, {})
     services = {}
     for name, data in filled["services"].items():
         service = in_memory(data) if name == database else data
@@ -262,19 +264,27 @@ def _wait_not_for(dropped: str | None, service: dict[str, Any]) -> None:
         service["depends_on"] = kept
 
 
-def _filled(model: Model, values: Mapping[str, str]) -> dict[str, Any]:
-    """The model with configs and secrets from variables as configs with contents.
+def _filled(model: Model, values: Mapping[str, str], contents: Mapping[str, str]) -> dict[str, Any]:
+    """The model with configs and secrets from variables and files as configs with contents.
 
-    The engine is handed a finished file, without the variables that it was made with. Compose takes
-    contents for configs only, and mounts both in the same way.
+    The engine is handed a finished stack, without the variables that it was made with and without
+    the checkout, which is gone after the deploy. Compose takes contents for configs only, and
+    mounts both in the same way.
     """
+
+    def content(source: Mapping[str, Any]) -> str | None:
+        if source.get("environment"):
+            return values.get(source["environment"], "")
+        return contents.get(str(source.get("file")))
+
     configs, secrets = dict(model.get("configs", {})), dict(model.get("secrets", {}))
     for key, config in configs.items():
-        if config.get("environment"):
-            configs[key] = {"content": values.get(config["environment"], "")}
-    moved = {key: f"secret-{key}" for key, secret in secrets.items() if secret.get("environment")}
+        text = content(config)
+        if text is not None:
+            configs[key] = {"content": text}
+    moved = {key: f"secret-{key}" for key, each in secrets.items() if content(each) is not None}
     for key, new in moved.items():
-        configs[new] = {"content": values.get(secrets.pop(key)["environment"], "")}
+        configs[new] = {"content": content(secrets.pop(key))}
     services = {name: _moved(data, moved) for name, data in model["services"].items()}
     filled = {k: v for k, v in model.items() if k not in ("configs", "secrets")}
     filled["services"] = services

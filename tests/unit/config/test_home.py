@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_a_remedy(tmp_path: Path) 
 
 def test_the_key_is_made_once_and_stays(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    key = home.key()
+    key = home.make_key()
     assert len(key.reveal()) == 64
     assert home.key() == key
     assert mode(home.key_file) == 0o600
@@ -63,7 +63,7 @@ def test_the_key_is_made_once_and_stays(tmp_path: Path) -> None:
 
 
 def test_two_servers_have_two_keys(tmp_path: Path) -> None:
-    assert Home(tmp_path / "a").key() != Home(tmp_path / "b").key()
+    assert Home(tmp_path / "a").make_key() != Home(tmp_path / "b").make_key()
 
 
 def test_first_runs_that_race_get_one_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_first_runs_that_race_get_one_key(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(secrets, "token_hex", token_hex)
     with ThreadPoolExecutor(racing) as pool:
-        keys = list(pool.map(lambda _: Home(tmp_path).key(), range(racing)))
+        keys = list(pool.map(lambda _: Home(tmp_path).make_key(), range(racing)))
     assert len(set(keys)) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
@@ -102,3 +102,15 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
         write_private(path, "\ud800")
     assert path.read_text() == "one"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_key_that_is_gone_or_damaged_is_not_made_anew(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with pytest.raises(UnavailableError, match="is not there") as caught:
+        home.key()
+    assert "from a backup" in caught.value.remedy
+    for damaged in ("", "short", "g" * 64):
+        home.key_file.write_text(damaged)
+        for read in (home.key, home.make_key):
+            with pytest.raises(UnavailableError, match="is not what junov wrote"):
+                read()
