@@ -13,6 +13,7 @@ import pytest
 
 from junov.delivery.provision import ONE_OFF
 from junov.engine.api import Engine
+from junov.environments import identify
 from junov.environments.labels import PROJECT, TEST_RUN
 from junov.site import Site
 from tests.engine.conftest import Shell, Web
@@ -235,6 +236,80 @@ def test_a_new_release_takes_the_place_of_the_old(tiny: Shell, web: Web, engine:
         for container in engine.containers({"dev.junov.project": tiny_project(tiny)})
     ]
     assert sorted(services) == ["web-r2", "worker"]
+
+
+@pytest.mark.parametrize("ending", ["failure", "kill"])
+def test_a_work_tree_that_is_tested_as_it_is_stays_as_it_is(
+    tiny: Shell, engine: Engine, ending: str
+) -> None:
+    app = tiny.folder / "app.py"
+    app.write_text(app.read_text().replace('VERSION = "1"', 'VERSION = "broken"'))
+    if ending == "kill":
+        hang = "import threading; print('hanging', flush=True); threading.Event().wait()"
+        (tiny.folder / "checks.py").write_text(hang)
+    before = {path.name for path in tiny.folder.iterdir()}
+    tiny("junov", "build", "--allow-dirty")
+    if ending == "failure":
+        tiny("junov", "test", "--allow-dirty", expect=1)
+    else:
+        run = subprocess.Popen(
+            ["junov", "test", "--allow-dirty"], cwd=tiny.folder, env=tiny.environ
+        )
+        mine = {TEST_RUN: "", PROJECT: tiny_project(tiny)}
+        until(lambda: bool(engine.containers(mine, all_states=False)), "the tests run")
+        run.kill()
+        run.wait()
+        until(lambda: not engine.networks(mine) and not engine.containers(mine), "it is cleared")
+    assert {path.name for path in tiny.folder.iterdir()} == before
+
+
+def test_without_the_journal_a_failed_deploy_still_leaves_the_old_one_serving(
+    tiny: Shell, web: Web, site: Site
+) -> None:
+    tiny("junov", "run")
+    url = str(environment(tiny, "prod")["url"])
+    site.journal.forget(site.journal.environment(tiny_project(tiny), "prod"))
+    app = tiny.folder / "app.py"
+    serve = "    ThreadingHTTPServer"
+    app.write_text(app.read_text().replace(serve, f"    sys.exit('no port')\n{serve}"))
+    tiny.commit("A release that ends at once")
+    tiny("junov", "run", expect=1)
+    assert web(url)[1]["JUNOV_RELEASE"] == "1"
+
+
+def test_what_a_config_holds_outlives_the_checkout(tiny: Shell, engine: Engine) -> None:
+    (tiny.folder / "colours.conf").write_text("red: $five\n")
+    compose = tiny.folder / "compose.yaml"
+    compose.write_text(
+        compose.read_text().replace("    stop_grace", "    configs: [colours]\n    stop_grace", 1)
+        + "configs: {colours: {file: ./colours.conf}}\n"
+    )
+    tiny.commit("A config from a file")
+    tiny("junov", "run")
+    (container,) = (
+        each
+        for each in engine.containers({PROJECT: tiny_project(tiny)})
+        if each.service == "web-r1"
+    )
+    tiny("docker", "restart", container.name)
+    assert engine.copy_file_out(container.id, "/colours") == b"red: $five\n"
+    until(lambda: environment(tiny, "prod")["status"] == "healthy", "it runs again")
+
+
+def test_every_replica_of_web_gets_requests(tiny: Shell, web: Web, site: Site) -> None:
+    compose = tiny.folder / "compose.yaml"
+    compose.write_text(
+        compose.read_text().replace(
+            "    stop_grace", "    deploy: {replicas: 2}\n    stop_grace", 1
+        )
+    )
+    tiny.commit("Two of web")
+    tiny("junov", "run")
+    prod = environment(tiny, "prod")
+    route = site.routes.read(identify(tiny_project(tiny), "prod").route)
+    assert route
+    assert len(route.servers) == 2
+    assert {web(str(prod["url"]))[0] for _ in range(4)} == {200}
 
 
 def test_a_kind_has_no_more_environments_than_its_limit(tiny: Shell) -> None:

@@ -178,6 +178,26 @@ def test_an_environment_of_the_same_name_on_another_server_is_left_alone(
         remove_labelled(engine, {TEST_RUN: site.server.name})
 
 
+def test_requests_cannot_be_taken_by_a_name(tiny: Shell, site: Site, web: Web) -> None:
+    tiny("junov", "run")
+    prod = json.loads(tiny("junov", "env", "show", "prod", "--json"))
+    project = prod["project"]
+    compose = tiny.folder / "compose.yaml"
+    aliases = [f"{project}_prod-web-r1-1", f"{project}_PROD-web-r1-1", "web-r1"]
+    taken = f"    networks: {{default: {{aliases: {json.dumps(aliases)}}}}}\n    stop_grace"
+    compose.write_text(compose.read_text().replace("    stop_grace", taken, 1))
+    tiny("git", "checkout", "--quiet", "-b", "feature/thief")
+    waiver = f"allow: [{{rule: foreign-identity, value: {aliases[0]}, reason: to try it}}]\n"
+    (tiny.folder / "junov.yaml").write_text((tiny.folder / "junov.yaml").read_text() + waiver)
+    tiny.commit("Names of another's")
+    tried = subprocess.run(["junov", "run"], cwd=tiny.folder, env=tiny.environ, check=False)
+    assert tried.returncode in (0, 1), "refused or let in: it must not matter"
+    for _ in range(12):
+        assert web(prod["url"])[1]["JUNOV_ENVIRONMENT"] == "prod"
+    (route,) = (each for each in site.routes.all() if each.host == prod["host"])
+    assert project not in route.servers[0], "no name leads there, only an id"
+
+
 def answers(web: Web, url: str) -> bool:
     return web(url, "/health")[0] == 200
 

@@ -210,16 +210,15 @@ def test_a_prompt_without_a_yes_changes_nothing(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["junov"])
 
-    class Stdin(io.StringIO):
-        def isatty(self) -> bool:
-            return terminal
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-        def readline(self, size: int | None = -1, /) -> str:
-            if answer is None:
-                raise KeyboardInterrupt
-            return super().readline(-1 if size is None else size)
-
-    monkeypatch.setattr(sys, "stdin", Stdin(answer or ""))
+    stdin = io.StringIO(answer or "")
+    monkeypatch.setattr(stdin, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    if answer is None:
+        monkeypatch.setattr("builtins.input", interrupt)
+        monkeypatch.setattr("click.termui.visible_prompt_func", interrupt)
 
     @click.command()
     def command() -> None:
@@ -263,12 +262,14 @@ def test_environments_are_listed_with_what_expires(
     assert ("2026-11-30 13:05" in row) == bool(expires)
 
 
-def test_services_are_shown_in_words(
+def test_services_and_moments_are_shown_in_words(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("junov.cli.env.find_environment", lambda *_: VIEW)
     assert run(["env", "show", "prod", "-p", "notes"]) == 0
-    assert "web healthy, worker running\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "web healthy, worker running\n" in said
+    assert "2026-11-23 13:05 UTC\n" in said
 
 
 @pytest.mark.parametrize("tail", ["abc", "-1", "1.5", ""])
@@ -305,13 +306,15 @@ def test_a_wrong_file_keeps_nobody_from_looking(
     (tmp_path / "junov.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("junov.cli.env.find_environment", find)
+    stopped: list[object] = []
+    monkeypatch.setattr("junov.delivery.lifecycle.stop", lambda *_: stopped.append(_))
     assert run(["env", "show", "prod"]) == 0
     said = capsys.readouterr().err
     assert (said.startswith(f"warning: {warning}") and warning != "") or said == warning
     assert asked == [project]
-    # To change what could be another project's, the name has to be certain.
-    assert run(["env", "rm", "prod", "--dry-run"]) == (1 if warning else 0) or project
-    assert asked == ([project] if warning else [project, project])
+    # What would be changed could be another project's, so its name has to be certain.
+    assert run(["env", "stop", "prod"]) == (1 if warning else 0)
+    assert len(stopped) == (0 if warning else 1)
 
 
 def test_being_terminated_runs_what_cleans_up(capsys: pytest.CaptureFixture[str]) -> None:

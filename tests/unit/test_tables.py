@@ -17,8 +17,9 @@ SPARE = ("DATABASE", "COMMIT")
 @pytest.mark.parametrize(
     ("width", "columns"),
     [
-        (50, HEADER),
-        (49, HEADER[:3]),
+        (52, HEADER),
+        (51, HEADER[:3]),
+        (39, HEADER[:3]),
         (38, HEADER[:2]),
         (10, HEADER[:2]),
     ],
@@ -30,7 +31,7 @@ def test_spare_columns_go_one_by_one(width: int, columns: tuple[str, ...]) -> No
 
 
 def test_a_spare_column_that_is_not_there_is_no_matter() -> None:
-    assert fitting([HEADER, ROW], ("EXPIRES", *SPARE), 38) == [HEADER[:2], ROW[:2]]
+    assert fitting([HEADER, ROW], ("EXPIRES", *SPARE), 37) == [HEADER[:2], ROW[:2]]
 
 
 def test_what_is_piped_is_whole(capsys: pytest.CaptureFixture[str]) -> None:

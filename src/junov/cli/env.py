@@ -82,7 +82,7 @@ def show(name: str, project: str | None, as_json: bool) -> None:
     if as_json:
         print_json(view.to_json())
     else:
-        print_fields((key, _words(value)) for key, value in view.to_json().items())
+        print_fields((key, _words(key, value)) for key, value in view.to_json().items())
 
 
 @env.command()
@@ -200,8 +200,7 @@ def _type_again(view: EnvironmentView) -> None:
             raise
         click.echo(err=True)
         raise StageError(
-            "there is no terminal to ask at, and production is not removed without",
-            remedy="type the name at a terminal",
+            "there is no terminal to ask at", remedy="type the name at a terminal"
         ) from None
     if typed != view.name:
         raise NotFoundError(
@@ -209,7 +208,9 @@ def _type_again(view: EnvironmentView) -> None:
         )
 
 
-def _words(value: object) -> str:
+def _words(key: str, value: object) -> str:
+    if key.endswith("_at") and value:
+        return f"{short_moment(str(value))} UTC"
     if isinstance(value, Mapping):
         value = ", ".join(f"{key} {state}" for key, state in value.items())
     return str(value or "-")
