@@ -73,7 +73,7 @@ def _check_command(text: str) -> str:
         words = shlex.split(text)
     except ValueError as error:
         raise ValueError(f"expected a command, found `{text}` ({error})") from None
-    if not words:
+    if not words or not text.strip():
         raise ValueError("expected a command, found nothing")
     return text
 

@@ -61,7 +61,7 @@ def deploy(
         number = next_number(site, environment)
         with steps.step("check", "Resolve and check the stack") as step:
             stack = deployed_stack(source.folder, environment, site, image, facts, release=number)
-            step.note = f"{len(stack.model['services'])} services"
+            step.note = ", ".join(stack.model["services"])
 
         # Nothing has been changed up to here: what is refused leaves no trace.
         with recorded(site, source, environment, image, number, steps) as (release, steps):

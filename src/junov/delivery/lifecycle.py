@@ -99,7 +99,7 @@ def remove(site: Site, view: EnvironmentView, steps: Steps) -> None:
             for container in containers:
                 site.engine.stop_container(container.id)
                 site.engine.remove_container(container.id)
-            step.note = f"{len(containers)} removed"
+            step.note = ", ".join(each.name for each in containers) or "there were none"
         with steps.step("database", "Database and role") as step:
             dropped = site.postgres.drop(names.database, names.role, _stamp(site, view))
             step.note = ", ".join(dropped.databases) or "there was none"

@@ -47,7 +47,7 @@ def lint(source: Source, steps: Steps) -> int:
     if failed:
         raise StageError(
             f"{len(failed)} of {len(commands)} lint commands failed",
-            detail="\n".join(error.message for error in failed),
+            detail="\n".join(str(problem) for error in failed for problem in error.problems),
         )
     return len(commands)
 

@@ -59,7 +59,7 @@ class ReleaseUnderWay:
         numbers = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
         for number in numbers[:-KEPT_RELEASES]:
             shutil.rmtree(self._folder / str(number), ignore_errors=True)
-        step.note = f"{min(len(numbers), KEPT_RELEASES)} releases are kept"
+        step.note = f"releases kept: {min(len(numbers), KEPT_RELEASES)}"
 
     def step_started(self, step: str) -> None:
         """See `steps.Recorder`."""

@@ -243,4 +243,4 @@ def _words(counts: Counts) -> str:
     tests, _, skipped, seconds = counts
     if tests is None:
         return "passed"
-    return f"{tests} tests, {skipped or 0} skipped, in {seconds or 0:.1f} s"
+    return f"tests: {tests}, skipped: {skipped or 0}, in {seconds or 0:.1f} s"
