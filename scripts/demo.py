@@ -202,7 +202,7 @@ def show_the_wall() -> None:
     line = "DATABASE_URL=postgresql+psycopg://notes:hunter2@db:5432/notes_prod\n"
     with (copy / "env" / "stage.env").open("a") as file:
         file.write(line)
-    console.print(f"env/stage.env: {line.strip()}")
+    console.print(f"env/stage.env: {line.strip()}", soft_wrap=True)
     refused = junov("check", "stage", cwd=copy)
     shutil.rmtree(copy)
     if refused.returncode != 1:
