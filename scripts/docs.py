@@ -78,7 +78,7 @@ def guard() -> str:
         "an engine.\n",
         "A finding of a rule that can be waived is accepted by naming it, with the reason, in "
         "`junov.yaml`:\n",
-        "```yaml\nallow:\n  - rule: bind-mount\n    value: ./uploads\n"
+        "```yaml\nallow:\n  - rule: bind-mount\n    value: /srv/uploads\n"
         "    reason: photos of users, backed up each night\n```\n",
         "| rule | can be waived | deployed | tests |\n|---|---|---|---|\n"
         + "".join(

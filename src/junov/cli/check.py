@@ -12,6 +12,7 @@ from junov.cli import options
 from junov.cli.tables import print_json
 
 if TYPE_CHECKING:
+    from junov.delivery.check import Checked
     from junov.stacks.guard import Finding
 
 
@@ -38,20 +39,33 @@ def check(environment: str | None, start: Path, as_json: bool) -> None:
             ]
         )
     else:
-        for result in results:
-            _show(result.environment, result.findings)
+        _show(results)
     if refused:
         raise click.exceptions.Exit(1)
 
 
-def _show(environment: str, findings: Sequence[Finding]) -> None:
-    refused = [finding for finding in findings if finding.waived_by is None]
-    if not refused:
-        waived = f" ({len(findings)} accepted in junov.yaml)" if findings else ""
-        click.echo(f"{click.style('✓', fg='green')} {environment}{waived}")
-        return
-    click.echo(f"{click.style('✗', fg='red')} {environment}: {len(refused)} refused")
-    for finding in refused:
+def _show(results: Sequence[Checked]) -> None:
+    """Each environment on a line; then each finding once, with the environments that have it."""
+    found: dict[tuple[str, str, str], tuple[Finding, list[str]]] = {}
+    for result in results:
+        click.echo(_summary(result))
+        for finding in result.refused:
+            key = (finding.rule, finding.message, str(finding.place))
+            found.setdefault(key, (finding, []))[1].append(result.environment)
+    where: list[str] = []
+    for finding, environments in found.values():
+        names = list(dict.fromkeys(environments))
+        if names != where:
+            click.echo(f"\nin {', '.join(names)}:")
+            where = names
         click.echo(f"  {finding.place}: {finding.message} [{finding.rule}]")
         if finding.remedy:
             click.echo(f"    → {finding.remedy}")
+
+
+def _summary(result: Checked) -> str:
+    if result.refused:
+        return f"{click.style('✗', fg='red')} {result.environment}: {len(result.refused)} refused"
+    accepted = len(result.findings)
+    waived = f" ({accepted} accepted in junov.yaml)" if accepted else ""
+    return f"{click.style('✓', fg='green')} {result.environment}{waived}"

@@ -133,12 +133,17 @@ def _show(
     planned: Plan, written: set[str], repository: Path | None, root: Path, *, dry_run: bool
 ) -> None:
     project = planned.project
-    parts = [planned.kind, f"the service {project.web.service} on port {project.web.port}"]
+    web = f"the service {project.web.service} on port {project.web.port}"
+    parts = [planned.kind, f"{web} (assumed)" if planned.is_new else web]
     parts += [f"the database {project.database.service}"] if project.database else []
     parts += [f"migrations by {project.migrate.service}"] if project.migrate else []
     click.echo(f"{project.project}: {', '.join(part for part in parts if part)}")
+    if planned.is_new:
+        click.echo("There is no application here yet: these files are the frame of a new one.")
     if repository is None:
-        click.echo("This folder is no git repository yet; junov delivers commits of one.")
+        click.echo(
+            "This folder is no git repository yet, and junov delivers commits of one: git init"
+        )
     elif repository.resolve() != root.resolve():
         click.echo(f"This folder is inside the repository {repository}.")
     click.echo("")

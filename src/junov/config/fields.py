@@ -89,6 +89,18 @@ def _check_url_path(text: str) -> str:
     return text
 
 
+def _check_project_path(text: str) -> str:
+    if not text or text.startswith("/") or ".." in text.split("/") or "\x00" in text:
+        raise ValueError(f"expected a path inside the project, found `{text}`")
+    return text
+
+
+ProjectPath = Annotated[
+    str,
+    AfterValidator(_check_project_path),
+    WithJsonSchema({"type": "string", "pattern": r"^(?!/)(?!([\s\S]*/)?\.\.(/|$))[^\0]+$"}),
+]
+
 UrlPath = Annotated[
     str,
     AfterValidator(_check_url_path),

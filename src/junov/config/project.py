@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from junov.config.fields import (
     Command,
@@ -17,6 +17,7 @@ from junov.config.fields import (
     HostTemplate,
     Name,
     Port,
+    ProjectPath,
     RefPattern,
     UrlPath,
     VariableName,
@@ -36,7 +37,9 @@ class Build(Model):
     """How the project's images are built: one Dockerfile, two targets."""
 
     context: str = Field(".", description="The folder that is sent to the build.")
-    dockerfile: str = Field("Dockerfile", description="The one Dockerfile, seen from `context`.")
+    dockerfile: ProjectPath = Field(
+        "Dockerfile", description="The one Dockerfile, seen from `context`."
+    )
     release: str = Field("release", description="The target that is deployed.")
     debug: str = Field(
         "debug", description="The target on top of `release` with tools and tests; it runs tests."
@@ -46,11 +49,13 @@ class Build(Model):
 class ComposeFiles(Model):
     """The project's compose files. A layer that is named here but isn't there is left out."""
 
-    base: str = Field("compose.yaml", description="What is the same everywhere.")
-    deploy: str = Field("compose.prod.yaml", description="On top, for every deployed environment.")
-    test: str = Field("compose.test.yaml", description="On top, for tests.")
-    local: str = Field("compose.local.yaml", description="On top, for the laptop.")
-    env: str = Field(
+    base: ProjectPath = Field("compose.yaml", description="What is the same everywhere.")
+    deploy: ProjectPath = Field(
+        "compose.prod.yaml", description="On top, for every deployed environment."
+    )
+    test: ProjectPath = Field("compose.test.yaml", description="On top, for tests.")
+    local: ProjectPath = Field("compose.local.yaml", description="On top, for the laptop.")
+    env: ProjectPath = Field(
         "env",
         description="The folder of env files: `base.env` for all, `<kind>.env` on top.",
     )
@@ -161,8 +166,21 @@ class Waiver(Model):
     """One finding of the guard that this project accepts, with the reason."""
 
     rule: str = Field(description="The rule's id.", examples=["bind-mount"])
-    value: str = Field(description="The value that is accepted, exactly.", examples=["./uploads"])
-    reason: str = Field(min_length=8, description="Why it is right here.", examples=["…"])
+    value: str = Field(
+        description="The value that is accepted, exactly.", examples=["/srv/uploads"]
+    )
+    reason: str = Field(
+        description="Why it is right here, in at least 8 characters.",
+        examples=["…"],
+        json_schema_extra={"minLength": 8},
+    )
+
+    @field_validator("reason")
+    @classmethod
+    def _says_why(cls, reason: str) -> str:
+        if len(reason) < 8:
+            raise ValueError(f"expected a reason of at least 8 characters, found `{reason}`")
+        return reason
 
 
 class Project(Model):

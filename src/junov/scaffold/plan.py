@@ -13,12 +13,13 @@ from junov.scaffold.compose_files import (
     write_deploy,
     write_env_files,
     write_local,
-    write_test,
 )
 from junov.scaffold.decide import Decision, decide
 from junov.scaffold.dockerfile import installs_something, write_dockerfile
 from junov.scaffold.facts import Facts
+from junov.scaffold.mounts import taken_back
 from junov.scaffold.project_file import write_project_file
+from junov.scaffold.tests_file import write_test
 
 DOCKERIGNORE = """\
 # What the build never needs. Secrets among it: whatever is copied into an image stays readable.
@@ -57,6 +58,8 @@ class Plan:
         project: the values of its `junov.yaml`.
         kind: what the folder holds, such as `Django`; empty where it holds no program yet.
         files: those to write and those that stay.
+        is_new: whether the folder holds nothing that says how it is run, so that all of it is
+            assumed.
         left: what is to be done by hand, in sentences.
     """
 
@@ -64,6 +67,7 @@ class Plan:
     kind: str
     files: tuple[PlannedFile, ...]
     left: tuple[str, ...]
+    is_new: bool = False
 
 
 def plan(
@@ -102,6 +106,8 @@ def plan(
             f"write {dockerfile} for {decision.application.kind}, with the targets "
             f"`{project.build.release}` and, on top of it, `{project.build.debug}`"
         )
+    if project.compose.deploy not in facts.files:
+        left += taken_back(decision)
     ignore = posixpath.normpath(posixpath.join(project.build.context, ".dockerignore"))
     texts[ignore] = DOCKERIGNORE
     if project.compose.env != "env" and not existing:
@@ -113,7 +119,9 @@ def plan(
         for path, text in texts.items()
         if text is not None or path in facts.files
     )
-    return Plan(project, decision.application.kind, files, tuple(left))
+    kind = decision.application.kind
+    is_new = not (kind or decision.base or existing or dockerfile in facts.files)
+    return Plan(project, kind, files, tuple(left), is_new)
 
 
 def _left_of_dockerfile(facts: Facts, decision: Decision, dockerfile: str) -> list[str]:

@@ -6,8 +6,9 @@
 A case file holds, besides a `#` comment that says what it shows:
 
     files         the project's files by name. Where the guard is to point, a `▸` stands right
-                  before the place; the mark is taken out before the file is read. `junov.yaml`
-                  and `compose.yaml` have the contents below unless a case gives its own.
+                  before the place; the mark is taken out before the file is read. `junov.yaml`,
+                  `compose.yaml` and `Dockerfile` have the contents below unless a case gives its
+                  own; null for a file that isn't there.
     junov         lines to add to that junov.yaml
     environment   whose stack it is: prod, stage (the default), feature/search; or `test`, for the
                   stack of a test run
@@ -51,6 +52,7 @@ services:
   web:
     build: .
 """
+DOCKERFILE = "FROM debian AS release\nFROM release AS debug\n"
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,11 @@ class Case:
         return f"{self.rule}/{self.path.stem}"
 
     def files(self) -> dict[str, str]:
-        files = {"junov.yaml": JUNOV, "compose.yaml": COMPOSE, **self.data.get("files", {})}
+        files = {"junov.yaml": JUNOV, "compose.yaml": COMPOSE, "Dockerfile": DOCKERFILE}
+        given: Mapping[str, str | None] = self.data.get("files", {})
+        files |= {name: text for name, text in given.items() if text is not None}
         files["junov.yaml"] += self.data.get("junov", "")
-        return files
+        return {name: text for name, text in files.items() if given.get(name, text) is not None}
 
     def marks(self) -> list[tuple[str, int, int]]:
         """File, line and column of each mark, in the order of the files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,7 +143,8 @@ def test_every_rule_is_documented(rule: Rule) -> None:
     assert rule.sentence.endswith((".", ")"))
     assert rule.remedy
     for example in (rule.bad, rule.good):
-        parse_yaml(example, Path("example"))
+        # Compose's own tags mean something to Compose only.
+        parse_yaml(re.sub(r"!(reset|override) ", "", example), Path("example"))
     assert rule.bad != rule.good
 
 

@@ -66,8 +66,9 @@ def test_what_is_there_stays_and_a_second_run_writes_nothing(
         pytest.param(FASTAPI, set(), id="FastAPI without containers"),
         # An image of others has to be pinned, and only a person can say to which digest.
         pytest.param(FASTAPI_COMPOSE, {"unpinned-image"}, id="FastAPI with compose"),
-        pytest.param(DJANGO, set(), id="Django with docker-compose.yml"),
-        pytest.param(NODE, {"unpinned-image"}, id="Node.js with compose"),
+        # Neither a Dockerfile's targets nor one for Node.js can be written for somebody.
+        pytest.param(DJANGO, {"missing-target"}, id="Django with docker-compose.yml"),
+        pytest.param(NODE, {"missing-target", "unpinned-image"}, id="Node.js with compose"),
     ],
 )
 def test_what_is_written_passes_the_guard(
@@ -155,7 +156,17 @@ def test_a_folder_without_a_repository_is_said_to_be_none(make: Callable[..., Pa
     result = init()
     assert result.exit_code == 0
     assert "no git repository yet" in result.output
+    assert "the frame of a new one" in result.output
+    assert "the service web on port 8000 (assumed)" in result.output
     assert "  git init\n" in result.output
+
+
+def test_what_was_found_is_not_said_to_be_assumed(make: Callable[..., Path]) -> None:
+    make(FASTAPI_COMPOSE)
+    output = init().output
+    assert "the service api on port 8080, " in output
+    assert "assumed" not in output
+    assert "a new one" not in output
 
 
 @pytest.mark.parametrize("reason", ["ignored by git", "a virtual environment", "a file"])

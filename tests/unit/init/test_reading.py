@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,10 +65,10 @@ def test_fastapi_is_served_migrated_and_tested(make: Callable[..., Path]) -> Non
     assert 'CMD ["uvicorn", "app.main:app"' in dockerfile
     assert "pip install -r requirements-dev.txt" in dockerfile
     services = resolved(folder, "compose.test.yaml")["services"]
-    assert (
-        "alembic upgrade head && exec pytest -p no:cacheprovider "
-        in services["tests"]["command"][-1]
-    )
+    assert services["tests"]["command"][:3] == ["pytest", "-p", "no:cacheprovider"]
+    assert waits(services["tests"]) == {
+        "alembic": "service_completed_successfully", "db": "service_healthy",
+    }  # fmt: skip
     assert services["db"]["volumes"][0]["type"] == "tmpfs"
 
 
@@ -115,6 +116,43 @@ def test_an_existing_compose_file_says_what_is_what(make: Callable[..., Path]) -
     assert project.secrets == {"STRIPE_API_KEY": "required", "SECRET_KEY": "generate"}
     assert "compose.yaml" in outcomes(data)
     assert outcomes(data)["compose.yaml"] == "kept"
+
+
+def waits(service: Mapping[str, Any]) -> dict[str, str]:
+    return {name: how["condition"] for name, how in service["depends_on"].items()}
+
+
+def test_the_tests_wait_for_the_migration_and_that_for_the_database(
+    make: Callable[..., Path],
+) -> None:
+    folder = make(FASTAPI_COMPOSE)
+    report()
+    services = resolved(folder, "compose.test.yaml")["services"]
+    assert waits(services["tests"]) == {
+        "migrations": "service_completed_successfully", "database": "service_healthy",
+    }  # fmt: skip
+    assert waits(services["migrations"]) == {"database": "service_healthy"}
+    assert "-h 127.0.0.1" in services["database"]["healthcheck"]["test"][-1]
+    assert services["tests"]["command"][0] == "pytest"
+
+
+def test_the_secrets_of_tests_stand_in_one_place(make: Callable[..., Path]) -> None:
+    folder = make(DJANGO)
+    report()
+    assert "DJANGO_SECRET_KEY=only-for-tests\n" in (folder / "env/test.env").read_text()
+    assert "DJANGO_SECRET_KEY" not in (folder / "compose.test.yaml").read_text()
+    tests = resolved(folder, "compose.test.yaml")["services"]["tests"]
+    assert tests["environment"]["DJANGO_SECRET_KEY"] == "only-for-tests"
+
+
+def test_each_folder_that_deployed_environments_lack_is_named(make: Callable[..., Path]) -> None:
+    compose = FASTAPI_COMPOSE["compose.yaml"].replace(
+        'volumes: [".:/code", ', 'volumes: [".:/code", "./photos:/photos", '
+    )
+    make({**FASTAPI_COMPOSE, "compose.yaml": compose})
+    said = [sentence for sentence in report()["left"] if "deployed environments" in sentence]
+    assert len(said) == 1
+    assert said[0].startswith("`./photos` of `api` is not in deployed environments: use a named")
 
 
 def test_what_only_the_laptop_may_have_is_taken_back_for_deployed_environments(

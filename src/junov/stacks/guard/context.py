@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from junov.config.project import Project, ProjectFolder
@@ -107,6 +108,21 @@ class Context:
     def sources(self) -> Sources:
         """Where everything was written."""
         return Sources(self.layers, self.model)
+
+    @property
+    def dockerfile_path(self) -> Path:
+        """The project's Dockerfile."""
+        build = self.project.build
+        return self.layers.project_dir / build.context / build.dockerfile
+
+    @cached_property
+    def dockerfile(self) -> str | None:
+        """What it holds; None where there is none that can be read."""
+        path = self.dockerfile_path
+        try:
+            return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+        except OSError:
+            return None
 
     @cached_property
     def stack(self) -> Model:

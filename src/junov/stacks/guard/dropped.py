@@ -54,19 +54,18 @@ def _given(context: Context, service: str) -> list[Dropped]:
         for index, document in enumerate(documents.layers)
         if document.path == context.layers.shown(context.layers.files[0])
     )
-    earlier = documents.layers[: base + 1]
-    given: dict[str, Dropped] = {}
-    is_later = False
     origins = documents.origins(("services", service))
+    earlier = [any(o.document is each for each in documents.layers[: base + 1]) for o in origins]
+    # What the base itself extends comes after it in the list.
+    first = earlier.index(True) if True in earlier else len(origins)
+    given: dict[str, Dropped] = {}
     for index, origin in reversed(list(enumerate(origins))):
-        # What the base extends comes after it in the list, and so before it here.
-        is_later = not any(
-            each.document is document for each in origins[index:] for document in earlier
-        )
         dropper = _dropper(origin)
         if dropper:
             place = origin.document.place(dropper)
-            given = {key: replace(each, place=place) for key, each in given.items() if is_later}
+            given = {
+                key: replace(each, place=place) for key, each in given.items() if index < first
+            }
         for volume, target, node in _named(origin, context.layers.values):
             given[target] = Dropped(service, volume, target, origin.document.place(node))
     return list(given.values())

@@ -52,9 +52,29 @@ def _privileged(context: Context) -> Iterator[Hit]:
                     yield Hit(f"a `{hooks}` hook of service `{service}` is privileged", hooks, at)
 
 
+# What the engine gives every container anyway (https://docs.docker.com/engine/security/).
+_DEFAULT_CAPABILITIES = frozenset(
+    {
+        *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD"),
+        *("NET_BIND_SERVICE", "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+    }
+)
+_LOGGING = ("json-file", "local", "none")
+
+
+def _logging_driver(context: Context) -> Iterator[Hit]:
+    for service, data in context.services.items():
+        driver = (data.get("logging") or {}).get("driver")
+        if driver and driver not in _LOGGING:
+            loc = ("services", service, "logging", "driver")
+            yield Hit(f"service `{service}` logs through the driver `{driver}`", driver, loc)
+
+
 def _capability(context: Context) -> Iterator[Hit]:
     for service, data in context.services.items():
         for index, name in enumerate(data.get("cap_add") or ()):
+            if str(name).upper().removeprefix("CAP_") in _DEFAULT_CAPABILITIES:
+                continue
             loc = ("services", service, "cap_add", index)
             yield Hit(f"service `{service}` adds the capability `{name}`", name, loc)
 
@@ -161,6 +181,17 @@ RULES = (
         applies_to=EVERYWHERE,
         bad="services:\n  web:\n    cap_add: [SYS_ADMIN]\n",
         good="services:\n  web:\n    cap_drop: [ALL]\n",
+    ),
+    Rule(
+        id="logging-driver",
+        sentence="A logging driver that sends. The engine opens the connection, on the server's "
+        "own network, past the wall; and `junov env logs` would show nothing.",
+        remedy="use json-file or local; collect logs on the server",
+        waivable=True,
+        check=_logging_driver,
+        applies_to=EVERYWHERE,
+        bad="services:\n  web:\n    logging: {driver: syslog}\n",
+        good="services:\n  web:\n    logging: {driver: local}\n",
     ),
     Rule(
         id="device",

@@ -23,8 +23,8 @@ def _unpinned_image(context: Context) -> Iterator[Hit]:
                 f"service `{service}` runs `{image}`, which is not pinned to a digest",
                 image,
                 loc,
-                remedy=f"pin it: {image}@sha256:…, as `docker buildx imagetools inspect {image}` "
-                "shows it",
+                remedy=f"pin it: {image}@sha256:…, as `docker pull {image} && docker image inspect "
+                f"--format '{{{{index .RepoDigests 0}}}}' {image}` shows it",
             )
 
 

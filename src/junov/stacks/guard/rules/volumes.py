@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from junov.config.yamlfile import Loc
 from junov.stacks.guard.context import Context
+from junov.stacks.guard.dropped import dropped_volumes
 from junov.stacks.guard.rule import EVERYWHERE, Hit, Rule
+from junov.stacks.guard.rules.files import is_inside
 
 _ENGINE_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock", "crio.sock")
 _ENGINE_FOLDERS = tuple(
@@ -51,7 +53,7 @@ def _volume_device(context: Context) -> Iterator[Hit]:
         if driver not in ("local", "default"):
             loc: Loc = ("volumes", name, "driver")
             yield Hit(f"the volume `{name}` uses the driver `{driver}`", driver, loc)
-        elif "device" in options and options.get("type") != "tmpfs":
+        elif "device" in options and not _is_in_memory(options):
             device = str(options["device"])
             loc = ("volumes", name, "driver_opts", "device")
             yield Hit(
@@ -59,9 +61,38 @@ def _volume_device(context: Context) -> Iterator[Hit]:
             )
 
 
+def _dropped_volume(context: Context) -> Iterator[Hit]:
+    for mount in dropped_volumes(context):
+        value = f"{mount.volume}:{mount.target}"
+        yield Hit(
+            f"service `{mount.service}` runs without the volume `{mount.volume}` at "
+            f"`{mount.target}`, which an earlier layer gives it",
+            value,
+            place=mount.place,
+            remedy=f"keep it in this layer: `volumes: !override` with `- {value}` among its items",
+        )
+
+
+def _is_in_memory(options: Mapping[str, Any]) -> bool:
+    """Whether a volume is a tmpfs. With `o: bind` it is the device, whatever the type says."""
+    words = {word.strip() for word in str(options.get("o", "")).split(",")}
+    return options.get("type") == "tmpfs" and not words & {"bind", "rbind", "move", "remount"}
+
+
+def _checkout_mount(context: Context) -> Iterator[Hit]:
+    for loc, mount in _mounts(context):
+        if mount.get("type") == "bind" and is_inside(context, str(mount.get("source"))):
+            typed = _typed_source(context, loc, mount)
+            message = f"service `{loc[1]}` mounts `{typed}` of the checkout"
+            yield Hit(message, typed, (*loc, "source"))
+
+
 def _bind_mount(context: Context) -> Iterator[Hit]:
     for loc, mount in _mounts(context):
-        if mount.get("type") == "bind" and not _is_engine(str(mount.get("source"))):
+        source = str(mount.get("source"))
+        if context.profile == "deploy" and is_inside(context, source):
+            continue  # `checkout-mount` speaks of these
+        if mount.get("type") == "bind" and not _is_engine(source):
             typed = _typed_source(context, loc, mount)
             yield Hit(
                 f"service `{loc[1]}` mounts `{typed}` of the server at `{mount.get('target')}`",
@@ -92,23 +123,6 @@ def _volumes_from(context: Context) -> Iterator[Hit]:
         for index, source in enumerate(data.get("volumes_from") or ()):
             loc = ("services", service, "volumes_from", index)
             yield Hit(f"service `{service}` takes the volumes of `{source}`", source, loc)
-
-
-def _outside_file(context: Context) -> Iterator[Hit]:
-    root = str(context.layers.project_dir)
-    for section, what in (("configs", "config"), ("secrets", "secret")):
-        for name, data in context.stack.get(section, {}).items():
-            loc, entry = (section, name), data or {}
-            file = entry.get("file")
-            if entry.get("external"):
-                yield Hit(f"the {what} `{name}` is external", name, (*loc, "external"))
-            elif file and not os.path.realpath(file).startswith(f"{os.path.realpath(root)}/"):
-                typed = context.sources.written((*loc, "file")).text or file
-                yield Hit(
-                    f"the {what} `{name}` is the file `{typed}`, outside the project",
-                    typed,
-                    (*loc, "file"),
-                )
 
 
 def _mounts(context: Context) -> Iterator[tuple[Loc, dict[str, Any]]]:
@@ -161,14 +175,38 @@ RULES = (
         good="services:\n  web:\n    volumes: [data:/data]\nvolumes:\n  data:\n",
     ),
     Rule(
+        id="dropped-volume",
+        sentence="A named volume that the base gives a service and the deploy layer takes away, by "
+        "`!reset` or by an `!override` that lacks it. What the service writes there would be gone "
+        "with the next release, and nothing would say so.",
+        remedy="add the mount to that layer's list",
+        waivable=True,
+        check=_dropped_volume,
+        bad="# the base: volumes: [.:/app, uploads:/uploads]\nservices:\n  web:\n"
+        "    volumes: !reset []\n",
+        good="# the base: volumes: [.:/app, uploads:/uploads]\nservices:\n  web:\n"
+        "    volumes: !override [uploads:/uploads]\n",
+    ),
+    Rule(
+        id="checkout-mount",
+        sentence="A folder or file of the checkout inside a deployed container. A deploy works on "
+        "an export of the commit, which is gone when it has ended; the container would not start "
+        "again.",
+        remedy="put files into the image or into `configs`, and data into a named volume",
+        waivable=False,
+        check=_checkout_mount,
+        bad="services:\n  web:\n    volumes: [./uploads:/uploads]\n",
+        good="services:\n  web:\n    volumes: [uploads:/uploads]\nvolumes:\n  uploads:\n",
+    ),
+    Rule(
         id="bind-mount",
         sentence="A folder or file of the server inside a container. Every environment would share "
-        "it, and the checkout that it is relative to doesn't stay.",
+        "it.",
         remedy="put files into the image, and data into a named volume",
         waivable=True,
         check=_bind_mount,
         applies_to=EVERYWHERE,
-        bad="services:\n  web:\n    volumes: [./uploads:/uploads]\n",
+        bad="services:\n  web:\n    volumes: [/srv/uploads:/uploads]\n",
         good="services:\n  web:\n    volumes: [uploads:/uploads]\nvolumes:\n  uploads:\n",
     ),
     Rule(
@@ -192,17 +230,5 @@ RULES = (
         applies_to=EVERYWHERE,
         bad="services:\n  worker:\n    volumes_from: [web]\n",
         good="services:\n  worker:\n    volumes: [shared:/shared]\nvolumes:\n  shared:\n",
-    ),
-    Rule(
-        id="outside-file",
-        sentence="A config or secret from outside the project: external, or a file elsewhere on "
-        "the server. Every environment would share it.",
-        remedy="keep configs in the project; name secrets under `secrets` in junov.yaml, which "
-        "gives each environment its own",
-        waivable=True,
-        check=_outside_file,
-        applies_to=EVERYWHERE,
-        bad="services:\n  web:\n    configs: [app]\nconfigs:\n  app:\n    file: /etc/app.conf\n",
-        good="services:\n  web:\n    configs: [app]\nconfigs:\n  app:\n    file: ./app.conf\n",
     ),
 )
