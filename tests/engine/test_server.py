@@ -96,7 +96,7 @@ def test_a_network_in_the_pool_is_gone_around_and_named(
 
 
 def test_the_network_of_another_server_is_not_taken_over(site: Site, engine: Engine) -> None:
-    with pytest.raises(StageError, match=f"belongs to the server {site.server.name}"):
+    with pytest.raises(StageError, match=f"another server of this machine, {site.server.name}"):
         ensure_network(
             engine,
             site.server.webproxy,
