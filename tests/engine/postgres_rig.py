@@ -18,7 +18,8 @@ from junov.environments.identity import Identity, identify
 from junov.errors import UnavailableError
 from junov.process import Result
 from junov.secret import Secret, derive
-from tests.engine.sandbox import Sandbox, eventually, sandbox
+from tests.engine.sandbox import Sandbox, sandbox
+from tests.waiting import until
 
 IMAGE = "postgres:15-bookworm"
 KEY = Secret("the key of this test")
@@ -73,7 +74,7 @@ def running_postgres(request: pytest.FixtureRequest, folder: Path) -> Iterator[R
             box.start(f"client_{word}", IMAGE, "sleep", "infinity", options=["--network", network])
         address = Address("127.0.0.1", box.published(server, 5432), "postgres", SUPERUSER)
         postgres = Postgres(address)
-        eventually(lambda: answers(postgres), "Postgres answers")
+        until(lambda: answers(postgres), "Postgres answers")
         postgres.secure_server()
         yield Rig(box, address, postgres)
 

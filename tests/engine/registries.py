@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from junov.errors import UnavailableError
 from junov.images import Registry
-from tests.engine.sandbox import Sandbox, eventually
+from tests.engine.sandbox import Sandbox
+from tests.waiting import until
 
 IMAGE = "registry:2.8.2"
 USER, PASSWORD = "ci", "s3cret"
@@ -26,7 +27,7 @@ def start_registry(box: Sandbox, word: str, *command: str, options: tuple[str, .
                 return False
         return True
 
-    eventually(answers, "the registry answers")
+    until(answers, "the registry answers")
     return host
 
 

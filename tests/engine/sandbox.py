@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 
@@ -99,11 +98,3 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
             with capture.global_and_fixture_disabled():
                 print(box.logs())
         box.remove()
-
-
-def eventually(condition: Callable[[], bool], what: str, *, within: float = 60) -> None:
-    """Wait until the condition holds, and fail with `what` if it never does."""
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, f"{what}: not within {within:g} s"
-        time.sleep(0.05)

@@ -17,7 +17,8 @@ from junov.edge import EdgeApi, HostTakenError, Route, Routes, access_rules, sta
 from junov.errors import UnavailableError
 from junov.process import run
 from junov.secret import Secret, derive
-from tests.engine.sandbox import Sandbox, eventually, sandbox
+from tests.engine.sandbox import Sandbox, sandbox
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -103,7 +104,7 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         port = box.published(edge, 8081)
         api = EdgeApi(f"http://127.0.0.1:{port}", USER, PASSWORD)
         rig = Rig(box, box.published(edge, 80), api, port, routes)
-        eventually(lambda: up(rig), "the edge and its backends answer")
+        until(lambda: up(rig), "the edge and its backends answer")
         yield rig
 
 
@@ -202,9 +203,7 @@ def test_what_traefik_says_is_wrong_is_in_the_error(rig: Rig) -> None:
     rig.routes.write(prod)
     path = rig.routes.folder / f"{prod.name}.yaml"
     path.write_text(path.read_text().replace("service: notes_prod", "service: nowhere"))
-    eventually(
-        lambda: "nowhere" in said(rig, prod), "Traefik complains about the service", within=10
-    )
+    until(lambda: "nowhere" in said(rig, prod), "Traefik complains about the service", seconds=10)
 
 
 def said(rig: Rig, route: Route) -> str:
@@ -332,7 +331,7 @@ def test_the_access_log_names_the_service_and_no_secret(rig: Rig) -> None:
         lines = [text for text in shown.stdout.splitlines() if "/looked-for" in text]
         return dict(json.loads(lines[-1])) if lines else {}
 
-    eventually(lambda: bool(line()), "the request is in the log", within=10)
+    until(lambda: bool(line()), "the request is in the log", seconds=10)
     logged = line()
     assert logged["ServiceName"] == "notes_prod@file"
     assert logged["DownstreamStatus"] == 200

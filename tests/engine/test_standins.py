@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ import pytest
 
 from junov.engine.api import Engine
 from junov.server.images import SERVER_IMAGES, ensure_images
+from tests.waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -73,13 +73,16 @@ def archive(name: str, text: str) -> bytes:
     return buffer.getvalue()
 
 
-def until(condition: Callable[[], bool], container: Any, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
+def wait_for(condition: Callable[[], bool], container: Any) -> None:
+    """Wait for a container, and show its log where it ends instead."""
+
+    def met() -> bool:
         container.reload()
-        if container.status == "exited" or time.monotonic() > deadline:
-            pytest.fail(f"{container.status}:\n{container.logs(tail=40).decode()}")
-        time.sleep(0.05)
+        if container.status == "exited":
+            pytest.fail(container.logs(tail=40).decode())
+        return condition()
+
+    until(met, f"{container.name} does as it should")
 
 
 def address(container: Any, port: int) -> str:
@@ -105,7 +108,7 @@ def connect(container: Any, **options: Any) -> psycopg.Connection[tuple[Any, ...
 def postgres(start: Start, **options: Any) -> Any:
     options.setdefault("tmpfs", {DATA: ""})
     container = start(POSTGRES, ports={"5432/tcp": ("127.0.0.1", 0)}, **options)
-    until(lambda: accepts_tcp(container), container)
+    wait_for(lambda: accepts_tcp(container), container)
     return container
 
 
@@ -160,7 +163,7 @@ def test_postgres_keeps_its_data_and_initialises_once(start: Start) -> None:
     with connect(container, user="postgres", password=PASSWORD) as connection:
         connection.execute("CREATE TABLE kept ()")
     container.restart(timeout=20)
-    until(lambda: accepts_tcp(container), container)
+    wait_for(lambda: accepts_tcp(container), container)
     with connect(container, user="postgres", password=PASSWORD) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
     log = container.logs().decode()
@@ -196,7 +199,7 @@ def test_the_registry_keeps_gives_and_deletes(start: Start) -> None:
         "layers": [],
     }
     with httpx2.Client(base_url=f"http://{address(container, 5000)}/v2/") as registry:
-        until(lambda: answers(registry, ""), container)
+        wait_for(lambda: answers(registry, ""), container)
         upload = registry.post("team/notes/blobs/uploads/").headers["Location"]
         assert registry.put(f"{upload}&digest={blob_digest}", content=blob).status_code == 201
         put = registry.put(
@@ -230,7 +233,7 @@ def test_traefik_takes_arguments_and_serves(start: Start) -> None:
         ports={"80/tcp": ("127.0.0.1", 0)},
     )
     with httpx2.Client(base_url=f"http://{address(container, 80)}") as edge:
-        until(lambda: answers(edge, "/ping"), container)
+        wait_for(lambda: answers(edge, "/ping"), container)
 
 
 def test_pip_installs_where_python_looks(start: Start) -> None:
