@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from junov.config.home import Home, find_home
-from junov.config.server import Server, read_server
+from junov.config.server import POSTGRES_PORT, Server, read_server
 from junov.environments.labels import PART, SERVER
 from junov.errors import UnavailableError
 from junov.secret import Secret, derive
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from junov.journal import Journal
 
 API_USER = "junov"
-API_PORT = 8081
-POSTGRES_PORT = 5432
 
 
 class Site:
@@ -100,6 +98,7 @@ class Site:
     def edge_api(self) -> EdgeApi:
         """The edge's own API, through its port on loopback."""
         from junov.edge import EdgeApi
+        from junov.edge.config import API_PORT
 
         port = self.part("edge").ports.get(API_PORT, 0)
         return EdgeApi(f"http://127.0.0.1:{port}", API_USER, self.password("edge", "api"))

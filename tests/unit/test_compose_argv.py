@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from junov.engine.compose import down_argv, logs_argv, run_once_argv, stop_argv, up_argv
+from junov.engine.compose import logs_argv, run_once_argv, up_argv
 
 COMPOSE = ("docker", "compose")
 STACK = Path("/state/stack.yaml")
@@ -25,13 +25,6 @@ def test_services_are_started_without_what_they_depend_on() -> None:
     assert line(up_argv(COMPOSE, STACK, ["web", "worker"])) == (
         f"{ON} up --detach --no-deps --no-build --quiet-pull web worker"
     )
-
-
-def test_stopping_and_removing() -> None:
-    assert line(stop_argv(COMPOSE, STACK)) == f"{ON} stop --timeout 30"
-    down = "docker compose --project-name notes_prod down --remove-orphans --timeout 30"
-    assert line(down_argv(COMPOSE, "notes_prod", volumes=False)) == down
-    assert line(down_argv(COMPOSE, "notes_prod", volumes=True)) == f"{down} --volumes"
 
 
 def test_logs_need_no_file() -> None:

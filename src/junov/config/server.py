@@ -19,6 +19,8 @@ from junov.errors import ConfigError, NotFoundError
 # with a letter.
 _FIRST = "0"
 
+POSTGRES_PORT = 5432  # inside its container, and so for every environment
+
 
 class Edge(Model):
     """The reverse proxy (Traefik)."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from junov.config.project import ProjectFolder
+from junov.config.server import POSTGRES_PORT
 from junov.databases import url_values
-from junov.delivery.values import POSTGRES_PORT, database_password, secrets
+from junov.delivery.values import database_password, secrets
 from junov.engine.resolve import resolve
 from junov.environments import Environment, environments_of, identify
 from junov.environments.identity import test_stack as name_of_test_stack

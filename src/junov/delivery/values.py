@@ -11,8 +11,6 @@ from junov.errors import StageError
 from junov.secret import Secret
 from junov.site import Site
 
-POSTGRES_PORT = 5432
-
 
 def database_password(site: Site, environment: Environment) -> Secret:
     """The password of the environment's role: never kept, made again whenever it is needed."""

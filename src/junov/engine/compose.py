@@ -9,9 +9,9 @@ from pathlib import Path
 
 from junov.engine.runtime import Line
 from junov.errors import CommandError
-from junov.process import TIMED_OUT, Result, check, run
+from junov.process import TIMED_OUT, Result, run
 
-STOP_SECONDS = 30
+_REMOVE_SECONDS = 30
 WAIT_SECONDS = 180
 
 
@@ -45,22 +45,6 @@ def up_and_wait_argv(compose: Sequence[str], stack: Path) -> list[str]:
         "up", "--detach", "--no-build", "--pull", "never", "--remove-orphans",
         "--wait", "--wait-timeout", str(WAIT_SECONDS),
     ]  # fmt: skip
-
-
-def stop_argv(compose: Sequence[str], stack: Path) -> list[str]:
-    """The command line that stops a stack's containers."""
-    return [*_on(compose, stack), "stop", "--timeout", str(STOP_SECONDS)]
-
-
-def start_argv(compose: Sequence[str], stack: Path, services: Sequence[str]) -> list[str]:
-    """The command line that starts stopped containers."""
-    return [*_on(compose, stack), "up", "--detach", "--no-deps", "--no-recreate", *services]
-
-
-def down_argv(compose: Sequence[str], name: str, *, volumes: bool) -> list[str]:
-    """The command line that removes a stack; it needs no file."""
-    argv = [*compose, "--project-name", name, "down", "--remove-orphans"]
-    return [*argv, "--timeout", str(STOP_SECONDS), *(["--volumes"] if volumes else [])]
 
 
 def logs_argv(
@@ -117,7 +101,7 @@ class Compose:
         finally:
             if not ended:
                 # Compose was ended, its container was not: a migration that nobody watches.
-                run([*self._docker, "rm", "--force", "--volumes", name], timeout=STOP_SECONDS)
+                run([*self._docker, "rm", "--force", "--volumes", name], timeout=_REMOVE_SECONDS)
         return code
 
     def run_to_end(self, stack: Path, service: str, *, timeout: float, on_line: Line) -> int:
@@ -155,19 +139,6 @@ class Compose:
                 detail=result.tail(),
                 remedy="look at them with: junov server status",
             )
-
-    def stop(self, stack: Path) -> None:
-        """See `Runtime.stop`."""
-        check(stop_argv(self._argv, stack), doing="stop the containers", env=self._env)
-
-    def start(self, stack: Path, services: Sequence[str] = ()) -> None:
-        """See `Runtime.start`."""
-        check(start_argv(self._argv, stack, services), doing="start the containers", env=self._env)
-
-    def down(self, name: str, *, volumes: bool) -> None:
-        """See `Runtime.down`."""
-        argv = down_argv(self._argv, name, volumes=volumes)
-        check(argv, doing=f"remove the stack {name}", env=self._env)
 
     def _run(
         self,

@@ -46,15 +46,3 @@ class Runtime(Protocol):
             CommandError: one of them could not be started.
         """
         ...
-
-    def stop(self, stack: Path) -> None:
-        """Stop every container of the stack and keep it."""
-        ...
-
-    def start(self, stack: Path) -> None:
-        """Start the containers that `stop` stopped."""
-        ...
-
-    def down(self, name: str, *, volumes: bool) -> None:
-        """Remove every container of the stack called `name`, and its volumes if asked to."""
-        ...

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from junov.config.home import Home
-from junov.config.server import Server
-from junov.edge.config import GRACE_SECONDS
+from junov.config.server import POSTGRES_PORT, Server
+from junov.edge.config import API_PORT, GRACE_SECONDS
 from junov.environments.labels import PART, SERVER
 
-API_PORT = 8081
-POSTGRES_PORT = 5432
 PARTS = ("edge", "postgres", "registry")
 
 _DATA = "/var/lib/postgresql/data"
