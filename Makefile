@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 UV := .tools/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine lock check docs unit test demo demo-down clean
+.PHONY: help setup engine lock check docs unit test bench demo demo-down clean
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -35,6 +35,9 @@ test: engine ## Test everything, with real containers
 	.venv/bin/pytest -m "not engine" -n auto
 	.venv/bin/pytest -m engine
 
+bench: engine ## Measure it (ONLY=time, concurrency or lost for one part)
+	@$(PYTHON) -m bench $(if $(ONLY),--only $(ONLY))
+
 demo: engine ## A server, a project and its branches, live on this machine
 	@$(PYTHON) scripts/demo.py up
 
@@ -47,5 +50,5 @@ docs: setup ## Write the generated pages anew
 clean: ## Remove what setup, checks and tests left behind
 	@rm -rf .venv .tools .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache build dist
-	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests scripts bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "clean: done"

@@ -7,11 +7,13 @@
     ├── StageError              a stage of the pipeline failed or may not begin
     │   └── TestsFailedError    the project's own tests failed
     ├── LockedError             somebody else holds the environment or the server
+    ├── SupersededError         a newer commit takes this one's place
     ├── NotFoundError           a ref, an environment, an image or a release that isn't there
     └── UnavailableError        an outside thing (engine, registry, Postgres, edge) does not answer
 
-The command line turns every one of them into exit code 1. Whatever else is raised is a bug of
-junov and ends with exit code 3.
+The command line turns them into exit code 1, or into one of their own where CI has to tell them
+apart: failed tests, superseded deploys. Whatever else is raised is a bug of junov and ends with
+exit code 3.
 """
 
 from __future__ import annotations
@@ -161,6 +163,18 @@ class TestsFailedError(StageError):
 
 class LockedError(JunovError):
     """Another run holds what this one needs."""
+
+
+class SupersededError(JunovError):
+    """A newer commit is on its way, or was delivered while this one waited.
+
+    Nothing is wrong, so CI can tell it from a failure (GitLab: `allow_failure: exit_codes: 4`).
+    """
+
+    @property
+    def exit_code(self) -> int:
+        """4."""
+        return 4
 
 
 class NotFoundError(JunovError):

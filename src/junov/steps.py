@@ -45,12 +45,12 @@ class Recorder(Protocol):
         """Called before the step does anything."""
         ...
 
-    def step_done(self, step: str, detail: str) -> None:
-        """Called after all that the step did."""
+    def step_done(self, step: str, detail: str, seconds: float) -> None:
+        """Called after all that the step did, with how long it took by a clock that can't jump."""
         ...
 
-    def step_failed(self, step: str, detail: str) -> None:
-        """Called when the step raised."""
+    def step_failed(self, step: str, detail: str, seconds: float) -> None:
+        """Called when the step raised; likewise."""
         ...
 
 
@@ -104,14 +104,15 @@ class Steps:
         try:
             yield step
         except BaseException as error:
-            why = _why(error)
-            self._progress.failed(name, time.monotonic() - began, why)
+            why, seconds = _why(error), time.monotonic() - began
+            self._progress.failed(name, seconds, why)
             if self._recorder:
-                self._recorder.step_failed(name, why)
+                self._recorder.step_failed(name, why, seconds)
             raise
-        self._progress.done(name, time.monotonic() - began, step.note)
+        seconds = time.monotonic() - began
+        self._progress.done(name, seconds, step.note)
         if self._recorder:
-            self._recorder.step_done(name, step.note)
+            self._recorder.step_done(name, step.note, seconds)
 
 
 def _why(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from junov.edge import EdgeApi, HostTakenError, Route, Routes, access_rules, static_config
+from junov.edge import (
+    Answers,
+    EdgeApi,
+    HostTakenError,
+    Route,
+    Routes,
+    access_rules,
+    open_connections,
+    static_config,
+)
 from junov.errors import UnavailableError
 from junov.process import run
 from junov.secret import Secret, derive
@@ -26,19 +36,45 @@ USER = "junov"
 PASSWORD = derive(Secret("the key of this test"), "edge")
 PYTHON = "python:3.11-slim-bookworm"
 BACKEND = """
-import socket
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+told = threading.Event()
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     def do_GET(self):
+        if self.path == "/socket":
+            return self.echo()
+        if self.path == "/events":
+            return self.stream()
+        if self.path == "/tell":
+            told.set()
         said = str(self.headers) if self.path == "/from" else NAME
         body = said.encode()
-        self.send_response(200)
+        self.send_response(500 if self.path == "/broken" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+    def echo(self):
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.end_headers()
+        self.close_connection = True
+        while said := self.connection.recv(100):
+            self.wfile.write(said)
+    def stream(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"data: hello\\n\\n")
+        told.wait()
+        self.wfile.write(b"data: told\\n\\n")
     def log_message(self, *args): pass
-ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+Server(("", 8000), Handler).serve_forever()
 """
 ASK = """
 import sys, urllib.request, urllib.error
@@ -74,6 +110,14 @@ class Rig:
             client.request("GET", path, headers={"Host": host, **headers})
             answer = client.getresponse()
             return answer.status, answer.read().decode()
+
+    def connections(self, server: str) -> int:
+        """How many connections the edge has to a container."""
+        names = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        shown = run(["docker", "inspect", "--format", names, self.box.name(server)])
+        tables = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
+        table = self.box.execute(self.box.name("edge"), *tables).stdout
+        return open_connections(table, [(shown.stdout.strip(), 8000)])
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +166,11 @@ def up(rig: Rig) -> bool:
 @pytest.fixture(autouse=True)
 def _no_routes_left(rig: Rig) -> Iterator[None]:
     yield
-    for path in rig.routes.folder.glob("notes_*"):
+    left = list(rig.routes.folder.glob("notes_*"))
+    for path in left:
         path.unlink()
+    for path in left:
+        rig.api.wait_until_gone(path.stem)
 
 
 def test_a_written_route_is_served_and_a_removed_one_is_not(rig: Rig) -> None:
@@ -142,6 +189,25 @@ def test_a_written_route_is_served_and_a_removed_one_is_not(rig: Rig) -> None:
     assert rig.get(prod.host)[0] == 404
 
 
+def test_an_environment_that_is_called_as_anothers_release_is_not_taken_for_it(rig: Rig) -> None:
+    prod, odd = rig.route("prod", "blue"), rig.route("prod-r1", "green")
+    for route in (prod, odd):
+        rig.routes.write(route)
+        rig.api.wait_until_routed(route, timeout=10)
+    assert (rig.get(prod.host)[1], rig.get(odd.host)[1]) == ("blue", "green")
+
+    rig.routes.remove(prod.name)
+    rig.api.wait_until_gone(prod.name)
+    assert rig.get(odd.host) == (200, "green")
+    with pytest.raises(UnavailableError, match="router notes_prod-r1 and the service"):
+        rig.api.wait_until_gone(odd.name, timeout=0.2)
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    rig.routes.remove(odd.name)
+    rig.api.wait_until_gone(odd.name)
+    assert rig.get(prod.host) == (200, "blue")
+
+
 def test_the_api_shows_a_switch_once_requests_take_it(rig: Rig) -> None:
     before = rig.route("prod", "blue")
     rig.routes.write(before)
@@ -158,12 +224,12 @@ def test_the_api_shows_a_switch_once_requests_take_it(rig: Rig) -> None:
                 body = answer.read().decode()
                 (answers if answer.status == 200 else failures).append(body)
 
-    clients = [threading.Thread(target=load) for _ in range(4)]
+    clients = [threading.Thread(target=load) for _ in range(16)]
     for client in clients:
         client.start()
     try:
-        for number, word in enumerate(["green", "blue", "green", "blue"], start=2):
-            after = rig.route("prod", word, release=number)
+        for number, word in enumerate(["green", "blue"] * 6, start=2):
+            after = rig.route("prod", word, release=number)  # with a service of its own
             rig.routes.write(after)
             rig.api.wait_until_routed(after, timeout=10)
             assert {rig.get(after.host)[1] for _ in range(20)} == {word}
@@ -183,18 +249,80 @@ def test_a_route_with_two_servers_uses_both(rig: Rig) -> None:
     assert {rig.get(both.host)[1] for _ in range(8)} == {"blue", "green"}
 
 
+def test_the_answers_of_each_release_are_counted_apart(rig: Rig) -> None:
+    # Numbers of this test's own: the edge remembers what it counted for others.
+    first, second = rig.route("prod", "blue", release=41), rig.route("prod", "green", release=42)
+    rig.routes.write(first)
+    rig.api.wait_until_routed(first, timeout=10)
+    assert rig.api.answers(first) == Answers(0, 0)
+    for path in ("/", "/", "/broken", "/"):
+        rig.get(first.host, path)
+    assert rig.api.answers(first) == Answers(total=4, failed=1)
+    assert rig.api.answers(second) == Answers(0, 0)
+
+    rig.routes.write(second)
+    rig.api.wait_until_routed(second, timeout=10)
+    rig.get(second.host)
+    assert rig.api.answers(second) == Answers(total=1, failed=0)
+
+
+def test_what_the_edge_says_for_a_container_that_died_is_a_failed_answer(rig: Rig) -> None:
+    options = ["--network", rig.box.network_name("private")]
+    dying = rig.box.start("red", PYTHON, "python3", "-c", f"NAME='red'\n{BACKEND}", options=options)
+    prod = rig.route("prod", "red", release=43)
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    until(lambda: rig.get(prod.host)[0] == 200, "the container answers")
+    before = rig.api.answers(prod)
+
+    assert run(["docker", "kill", dying]).ok
+    assert rig.get(prod.host)[0] == 502
+    after = rig.api.answers(prod)
+    assert (after.total, after.failed) == (before.total + 1, before.failed + 1)
+
+
+def test_an_idle_connection_to_a_container_ends_and_one_in_use_stays(rig: Rig) -> None:
+    prod = rig.route("prod", "blue")
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    until(lambda: rig.connections("blue") == 0, "nothing is under way yet")
+
+    with closing(socket.create_connection(("127.0.0.1", rig.web), timeout=10)) as chat:
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAA"
+        chat.sendall(f"GET /socket HTTP/1.1\r\nHost: {prod.host}\r\n{upgrade}\r\n\r\n".encode())
+        assert b" 101 " in chat.recv(1000)
+        with closing(http.client.HTTPConnection("127.0.0.1", rig.web, timeout=10)) as events:
+            events.request("GET", "/events", headers={"Host": prod.host})
+            stream = events.getresponse()
+            assert stream.readline() == b"data: hello\n"
+            assert rig.connections("blue") == 2
+
+            rig.get(prod.host)
+            until(lambda: rig.connections("blue") == 2, "the one without a request has gone")
+
+            chat.sendall(b"still there?")
+            assert chat.recv(1000) == b"still there?"
+            assert rig.get(prod.host, "/tell") == (200, "blue")
+            assert stream.read() == b"\ndata: told\n\n"
+        until(lambda: rig.connections("blue") == 1, "the stream's has gone")
+    until(lambda: rig.connections("blue") == 0, "the WebSocket's has gone")
+
+
 def test_waiting_ends_with_what_traefik_shows(rig: Rig) -> None:
     blue, green = rig.route("prod", "blue"), rig.route("prod", "green", release=2)
     with pytest.raises(UnavailableError, match=r"after 0\.2 s: it has not read the route"):
         rig.api.wait_until_routed(blue, timeout=0.2)
     rig.routes.write(blue)
     rig.api.wait_until_routed(blue, timeout=10)
-    with pytest.raises(UnavailableError, match=r"it still has the servers http://\w+_blue:8000"):
+    with pytest.raises(UnavailableError, match="its router still leads to notes_prod-r1"):
         rig.api.wait_until_routed(green, timeout=0.2)
+    other = replace(green, release=1)
+    with pytest.raises(UnavailableError, match=r"it still has the servers http://\w+_blue:8000"):
+        rig.api.wait_until_routed(other, timeout=0.2)
     elsewhere = replace(blue, host="elsewhere.example.test")
     with pytest.raises(UnavailableError, match=r"its rule is Host\(`prod\.example\.test`\)"):
         rig.api.wait_until_routed(elsewhere, timeout=0.2)
-    with pytest.raises(UnavailableError, match="still has routers and services of that name"):
+    with pytest.raises(UnavailableError, match="router notes_prod and the service notes_prod-r1"):
         rig.api.wait_until_gone(blue.name, timeout=0.2)
 
 
@@ -202,7 +330,7 @@ def test_what_traefik_says_is_wrong_is_in_the_error(rig: Rig) -> None:
     prod = rig.route("prod", "blue")
     rig.routes.write(prod)
     path = rig.routes.folder / f"{prod.name}.yaml"
-    path.write_text(path.read_text().replace("service: notes_prod", "service: nowhere"))
+    path.write_text(path.read_text().replace("service: notes_prod-r1", "service: nowhere"))
     until(lambda: "nowhere" in said(rig, prod), "Traefik complains about the service", seconds=10)
 
 
@@ -261,15 +389,16 @@ def test_the_api_answers_this_machine_and_no_environment(rig: Rig) -> None:
 
     right = "Basic " + base64.b64encode(f"{USER}:{PASSWORD.reveal()}".encode()).decode()
     edge = rig.box.name("edge")
-    for path in ("/api/http/routers", "/api/rawdata", "/api/version", "/dashboard/"):
+    for path in ("/api/http/routers", "/api/rawdata", "/api/version", "/metrics", "/dashboard/"):
         from_inside = rig.box.execute(
             rig.box.name("blue"), "python3", "-c", ASK, f"http://{edge}:8081{path}", right
         )
         # With the right password and a lie about where it comes from.
         assert from_inside.stdout.strip() == ("404" if path == "/dashboard/" else "403")
     # The same question through the public entry point leads nowhere.
-    assert rig.get("localhost", "/api/rawdata", Authorization=right)[0] == 404
-    assert rig.get(prod.host, "/api/rawdata", Authorization=right) == (200, "blue")
+    for path in ("/api/rawdata", "/metrics"):
+        assert rig.get("localhost", path, Authorization=right)[0] == 404
+        assert rig.get(prod.host, path, Authorization=right) == (200, "blue")
 
 
 @pytest.mark.parametrize(
@@ -279,6 +408,8 @@ def test_the_api_asks_this_machine_for_the_password(rig: Rig, user: str, passwor
     stranger = EdgeApi(f"http://127.0.0.1:{rig.api_port}", user, password)
     with pytest.raises(UnavailableError, match="refuses the password"):
         stranger.ping()
+    with pytest.raises(UnavailableError, match="refuses the password"):
+        stranger.answers(rig.route("prod", "blue"))
 
 
 def test_joining_an_environments_network_leaves_the_published_ports_alone(rig: Rig) -> None:
@@ -333,7 +464,7 @@ def test_the_access_log_names_the_service_and_no_secret(rig: Rig) -> None:
 
     until(lambda: bool(line()), "the request is in the log", seconds=10)
     logged = line()
-    assert logged["ServiceName"] == "notes_prod@file"
+    assert logged["ServiceName"] == "notes_prod-r1@file"
     assert logged["DownstreamStatus"] == 200
     assert isinstance(logged["Duration"], int)
     assert str(logged["RequestPath"]).startswith("/looked-for")

@@ -11,24 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from junov.delivery.provision import ONE_OFF
+from junov.delivery.rollout.containers import ONE_OFF
 from junov.engine.api import Engine
 from junov.environments import identify
 from junov.environments.labels import PROJECT, TEST_RUN
 from junov.site import Site
-from tests.engine.conftest import Shell, Web
+from tests.engine.conftest import Shell, Web, environment, set_version
 from tests.waiting import until
-
-
-def environment(shell: Shell, name: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(shell("junov", "env", "show", name, "--json"))
-    return found
-
-
-def set_version(shell: Shell, version: str) -> str:
-    app = shell.folder / "app.py"
-    app.write_text(app.read_text().replace('VERSION = "1"', f'VERSION = "{version}"'))
-    return shell.commit(f"Version {version}")
 
 
 def test_a_branch_becomes_an_environment_that_answers(notes: Shell, web: Web) -> None:
@@ -177,7 +166,7 @@ def test_a_release_that_never_gets_healthy_leaves_the_old_one_serving(
     app.write_text(app.read_text().replace(serve, f"    sys.exit('no port')\n{serve}"))
     commit = tiny.commit("A release that ends at once")
     failed = tiny("junov", "run", expect=1)
-    assert "ended again and again, with exit code 1" in failed
+    assert "ended with exit code 1, again and again" in failed
     assert "no port" in failed, "its last log lines are part of the error"
     assert "secret is ••••••" in failed, "without its secrets"
     assert web(url)[1]["version"] == "1"

@@ -20,7 +20,14 @@ from junov.cli import boundary
 from junov.cli.app import COMMANDS, root, run
 from junov.delivery.environments import EnvironmentView
 from junov.environments import identify
-from junov.errors import ConfigError, JunovError, Place, Problem, TestsFailedError
+from junov.errors import (
+    ConfigError,
+    JunovError,
+    Place,
+    Problem,
+    SupersededError,
+    TestsFailedError,
+)
 
 
 def junov(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -160,6 +167,7 @@ def test_a_bug_is_three_with_a_log_and_no_traceback(
         (ConfigError([Problem("one", Place(Path("f"), 1, 2)), Problem("two")]), 1,
          "error: f:1:2: one\nerror: two\n"),
         (TestsFailedError("failed", code=5, remedy="mend"), 5, "error: failed\n  → mend\n"),
+        (SupersededError("a newer one", remedy="wait"), 4, "error: a newer one\n  → wait\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (click.Abort(), 1, "nothing was changed\n"),
         (click.UsageError("no such thing"), 2, "Error: no such thing\n"),

@@ -222,10 +222,12 @@ def test_steps_are_recorded_before_and_after() -> None:
         def step_started(self, step: str) -> None:
             written.append(("started", step))
 
-        def step_done(self, step: str, detail: str) -> None:
+        def step_done(self, step: str, detail: str, seconds: float) -> None:
+            assert seconds >= 0
             written.append(("done", step, detail))
 
-        def step_failed(self, step: str, detail: str) -> None:
+        def step_failed(self, step: str, detail: str, seconds: float) -> None:
+            assert seconds >= 0
             written.append(("failed", step, detail))
 
     steps = Steps(PlainLines(verbose=False)).recorded_by(Recorder())

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from junov.delivery.readiness import Ends, wait_ready
+from junov.delivery.rollout.readiness import Ends, wait_ready
 from junov.engine.api import Engine
 from junov.engine.inspection import Container, Ended
 from junov.errors import StageError
@@ -30,11 +30,20 @@ WEB = Container(
 
 
 class Told:
-    """An engine that tells of one container, in one state after the other; the last one stays."""
+    """An engine that tells of one container, in one state after the other; the last one stays.
 
-    def __init__(self, *states: Container | None, ended: Ended | None = None) -> None:
+    Its healthcheck ends with one exit code after the other, likewise.
+    """
+
+    def __init__(
+        self,
+        *states: Container | None,
+        ended: Ended | None = None,
+        checks: tuple[int, ...] = (),
+    ) -> None:
         self._states = list(states)
         self._ended = ended or Ended(0, 0)
+        self._checks = list(checks)
 
     def container(self, name: str) -> Container | None:
         assert name == WEB.id
@@ -43,6 +52,15 @@ class Told:
     def ended(self, name: str) -> Ended:
         del name
         return self._ended
+
+    def healthcheck(self, name: str) -> tuple[str, ...]:
+        assert name == WEB.id
+        return ("is-it-well",) if self._checks else ()
+
+    def execute(self, name: str, argv: tuple[str, ...]) -> tuple[int, str]:
+        assert (name, argv) == (WEB.id, ("is-it-well",))
+        code = self._checks.pop(0) if len(self._checks) > 1 else self._checks[0]
+        return code, "looking\nnot yet\n"
 
     def last_log_lines(self, name: str) -> str:
         del name
@@ -78,7 +96,13 @@ def served() -> Iterator[str]:
 
 
 def test_an_answer_and_dockers_agreement_are_both_asked_for(served: str) -> None:
-    wait(Told(replace(WEB, health="starting"), replace(WEB, health="healthy")), health=served)
+    wait(Told(replace(WEB, health="starting"), checks=(1, 0)), health=served)
+    with pytest.raises(StageError, match="healthcheck ends with exit code 1: not yet"):
+        wait(Told(replace(WEB, health="starting"), checks=(1,)), health=served)
+
+
+def test_what_docker_says_by_itself_is_taken(served: str) -> None:
+    wait(Told(replace(WEB, health="healthy"), checks=(1,)), health=served)
 
 
 def test_an_answer_alone_is_enough_without_a_healthcheck(served: str) -> None:
@@ -88,11 +112,11 @@ def test_an_answer_alone_is_enough_without_a_healthcheck(served: str) -> None:
 @pytest.mark.parametrize(
     ("states", "health", "ended", "said"),
     [
-        ([replace(WEB, health="unhealthy")], "", None, "its healthcheck says unhealthy"),
+        ([replace(WEB, state="paused")], "", None, "it is paused"),
         ([WEB], "/down", None, "answered 503"),
         ([WEB], None, None, "it has no address"),
         ([replace(WEB, state="exited")], "", Ended(3, 0), "ended with exit code 3"),
-        ([WEB], "", Ended(1, 3), "ended again and again, with exit code 1"),
+        ([WEB], "", Ended(1, 3), "ended with exit code 1, again and again"),
         ([None], "", None, "was removed by somebody"),
     ],
 )

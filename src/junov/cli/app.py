@@ -24,7 +24,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("junov.cli.stages:test", "Test a built image, pulled from the registry."),
     "promote": ("junov.cli.stages:promote", "Give a tested image its environment's tag."),
     "deploy": ("junov.cli.stages:deploy", "Deliver a promoted image to its environment."),
+    "rollback": ("junov.cli.rollback:rollback", "Let an older release serve again."),
     "env": ("junov.cli.env:env", "Look at environments and change them."),
+    "releases": ("junov.cli.releases:releases", "List what was delivered to an environment."),
     "server": ("junov.cli.server:server", "The server that environments run on."),
     "schema": ("junov.cli.schema:schema", "Print the JSON Schema of a configuration file."),
     "completion": ("junov.cli.completion:completion", "Print the shell's completion script."),
@@ -62,7 +64,7 @@ class LazyGroup(click.Group):
     commands_at=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every command has --help. Exit codes: 0 done, 1 something you can mend, 2 wrong usage, "
-    "3 a bug of junov, 130 interrupted.",
+    "3 a bug of junov, 4 superseded by a newer commit, 130 interrupted.",
 )
 @click.version_option(__version__, "-V", "--version", message="junov %(version)s")
 def root() -> None:

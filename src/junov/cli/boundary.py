@@ -35,8 +35,9 @@ def guarded(command: Callable[[], Any]) -> int:
     """Run a command and turn whatever it raises into a message and an exit code.
 
     Returns:
-        0 done, 1 for what the user can mend, 2 for wrong usage, 3 for a bug of junov, 130 for
-        Ctrl-C, 143 for SIGTERM; or the code that the command itself asked for.
+        0 done, 1 for what the user can mend, 2 for wrong usage, 3 for a bug of junov, 4 where a
+        newer commit took this one's place, 130 for Ctrl-C, 143 for SIGTERM; or the code that the
+        command itself asked for.
     """
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import click
 
 from junov.cli import options
 from junov.cli.boundary import nobody_to_ask
+from junov.cli.environment import name, of_project, project_here
 from junov.cli.progress import shown
-from junov.cli.tables import print_fields, print_json, print_table, short_moment
-from junov.config.project import FILE_NAME, find_project, nearby
-from junov.config.yamlfile import read_yaml
+from junov.cli.tables import in_words, print_fields, print_json, print_table, short_moment
 from junov.delivery.environments import EnvironmentView, find_environment, list_environments
-from junov.errors import ConfigError, NotFoundError, Place, Problem, StageError
+from junov.errors import NotFoundError, StageError
 from junov.site import Site
 from junov.steps import Steps
-
-name = click.argument("name")
-of_project = click.option(
-    "-p",
-    "--project",
-    "project",
-    help="The project, where environments of several have that name. By default the one whose "
-    "junov.yaml is in this folder or above it.",
-)
 
 
 @click.group()
@@ -41,7 +29,7 @@ def env() -> None:
 @options.as_json
 def list_command(project: str | None, everything: bool, as_json: bool) -> None:
     """List environments: of this folder's project, or of all."""
-    wanted = None if everything else project or _project_here()
+    wanted = None if everything else project or project_here()
     views = list_environments(Site(), wanted)
     if as_json:
         print_json([view.to_json() for view in views])
@@ -82,7 +70,7 @@ def show(name: str, project: str | None, as_json: bool) -> None:
     if as_json:
         print_json(view.to_json())
     else:
-        print_fields((key, _words(key, value)) for key, value in view.to_json().items())
+        print_fields((key, in_words(key, value)) for key, value in view.to_json().items())
 
 
 @env.command()
@@ -154,6 +142,36 @@ def start(name: str, project: str | None, verbose: bool) -> None:
 @env.command()
 @name
 @of_project
+@click.option("--dry-run", is_flag=True, help="Say what was found, and change nothing.")
+@options.no_wait
+@options.verbose
+def repair(name: str, project: str | None, dry_run: bool, no_wait: bool, verbose: bool) -> None:
+    """Finish or undo what a killed run has left in an environment.
+
+    The next deploy does the same by itself. Only what is this environment's own is touched.
+    """
+    from junov.delivery.repair import find_damage, repaired
+    from junov.delivery.turn import turn
+
+    site = Site()
+    view = _find(site, name, project, to_change=True)
+    with shown(as_json=False, verbose=verbose) as progress:
+        steps = Steps(progress)
+        wait = 0 if no_wait else None
+        with turn(site, view, purpose=f"repair of {view.name}", steps=steps, wait=wait):
+            if dry_run:
+                found = find_damage(site, view, view.identity)
+            else:
+                found = repaired(site, view, view.identity, steps)
+    for line in found.lines():
+        click.echo(f"found: {line}")
+    if not found:
+        click.echo(f"{view.name} is whole: there is nothing to repair")
+
+
+@env.command()
+@name
+@of_project
 @options.yes
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
 @options.verbose
@@ -208,41 +226,7 @@ def _type_again(view: EnvironmentView) -> None:
         )
 
 
-def _words(key: str, value: object) -> str:
-    if key.endswith("_at") and value:
-        return f"{short_moment(str(value))} UTC"
-    if isinstance(value, Mapping):
-        value = ", ".join(f"{key} {state}" for key, state in value.items())
-    return str(value or "-")
-
-
 def _find(
     site: Site, name: str, project: str | None, *, to_change: bool = False
 ) -> EnvironmentView:
-    return find_environment(site, name, project or _project_here(to_change=to_change))
-
-
-def _project_here(*, to_change: bool = False) -> str | None:
-    """The project of the current folder; None where it is in none.
-
-    Only its name is read: what else is wrong with a branch's file does not keep anyone from what
-    runs. A file without a name leaves all projects to look at, but none to change: an environment
-    of that name could be another project's.
-    """
-    try:
-        folder = nearby(find_project(Path()))
-    except NotFoundError:
-        return None
-    try:
-        data: Any = read_yaml(folder / FILE_NAME).data
-        found = data.get("project") if isinstance(data, Mapping) else None
-        if isinstance(found, str) and found:
-            return found
-        what = "expected the project's name under `project`"
-        raise ConfigError([Problem(what, Place(folder / FILE_NAME))])
-    except ConfigError as error:
-        if to_change:
-            raise
-        said = f"{error.place}: {error.message}; looking at all projects"
-        click.secho(f"warning: {said}", fg="yellow", err=True)
-        return None
+    return find_environment(site, name, project or project_here(to_change=to_change))

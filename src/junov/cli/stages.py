@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import click
 
 from junov.cli import options
 from junov.cli.progress import shown
+from junov.cli.tables import print_result
 from junov.delivery.source import Source, open_source
 from junov.site import Site
 from junov.steps import Steps
@@ -176,27 +177,4 @@ def _run(
         open_source(start, ref, allow_dirty=allow_dirty, work_tree=work_tree) as source,
     ):
         result = story(source, Steps(progress))
-    if as_json:
-        click.echo(json.dumps({"event": "result", **result}, ensure_ascii=False))
-    else:
-        for line in _summary(result):
-            click.echo(line)
-
-
-_WORTH_COPYING = {
-    "image": "image",
-    "debug image": "debug_digest",
-    "tests": "summary",
-    "tags": "tags",
-    "environment": "environment",
-    "release": "release",
-    "url": "url",
-}
-
-
-def _summary(result: dict[str, Any]) -> Iterator[str]:
-    """What came of a stage, in the few lines that a person wants to copy."""
-    for name, key in _WORTH_COPYING.items():
-        value = result.get(key)
-        if value:
-            yield f"{name}: {', '.join(value) if isinstance(value, list) else value}"
+    print_result(result, as_json=as_json)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -58,6 +59,15 @@ def short_moment(moment: str) -> str:
     return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
+def in_words(key: str, value: object) -> str:
+    """A value of the data that `--json` prints, as people are shown it; `-` for none."""
+    if key.endswith("_at") and value:
+        return f"{short_moment(str(value))} UTC"
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{key} {state}" for key, state in value.items())
+    return str(value or "-")
+
+
 def print_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Names and values, one a line."""
     rows = list(fields)
@@ -68,3 +78,26 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
 
 def _widths(table: Table) -> list[int]:
     return [max(map(len, column)) for column in zip(*table, strict=True)]
+
+
+def print_result(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print what came of a story: the last of its JSON lines, or the lines worth copying."""
+    if as_json:
+        click.echo(json.dumps({"event": "result", **result}, ensure_ascii=False))
+        return
+    for name, key in _WORTH_COPYING.items():
+        value = result.get(key)
+        if value:
+            click.echo(f"{name}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+_WORTH_COPYING = {
+    "image": "image",
+    "debug image": "debug_digest",
+    "tests": "summary",
+    "tags": "tags",
+    "environment": "environment",
+    "release": "release",
+    "restores": "restores",
+    "url": "url",
+}

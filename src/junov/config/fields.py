@@ -46,6 +46,19 @@ Duration = Annotated[
 ]
 
 
+def parse_pause(text: object) -> int:
+    """Seconds in a duration, or 0 for `0s`. Raises as `parse_duration`."""
+    return 0 if text == "0s" else parse_duration(text)
+
+
+Pause = Annotated[
+    int,
+    BeforeValidator(parse_pause),
+    WithJsonSchema({"type": "string", "pattern": f"^(0s|{_DURATION})$", "examples": ["30s"]}),
+]
+"""A duration that may also be nothing, written `0s`."""
+
+
 def _check_variable(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
         raise ValueError(

@@ -16,6 +16,7 @@ from junov.config.fields import (
     Duration,
     HostTemplate,
     Name,
+    Pause,
     Port,
     ProjectPath,
     RefPattern,
@@ -83,6 +84,20 @@ class Web(Model):
         description="The path that answers 2xx once it is ready for requests.",
     )
     timeout: Duration = Field(120, description="How long it may take to become ready.")
+    replicas: int | None = Field(
+        None,
+        ge=1,
+        le=32,
+        description="How many containers it has; without it what the compose file says, or one.",
+    )
+    drain: Pause = Field(
+        30, description="How long requests that are under way may go on in the old containers."
+    )
+    observe: Pause = Field(
+        30,
+        description="How long the old containers are kept after the switch, to go back to if the "
+        "new ones fail.",
+    )
 
 
 class Migrate(Model):
@@ -90,6 +105,36 @@ class Migrate(Model):
 
     service: str = Field("alembic", description="Its name in the compose file.")
     timeout: Duration = Field(600, description="When a migration that doesn't end is ended.")
+    downgrade: tuple[str, ...] | None = Field(
+        None,
+        strict=False,
+        description="A command of the image that takes the database back to `{head}`, the head of "
+        "an older release; `junov rollback --downgrade` runs it.",
+        examples=[["alembic", "downgrade", "{head}"]],
+    )
+
+    @field_validator("downgrade")
+    @classmethod
+    def _says_where_to(cls, downgrade: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if downgrade is not None and not any("{head}" in word for word in downgrade):
+            raise ValueError("expected `{head}` in one of its words, found it in none")
+        return downgrade
+
+
+class Hooks(Model):
+    """The project's own commands around a deploy, in a container of the new image."""
+
+    before: tuple[Command, ...] = Field(
+        (),
+        strict=False,
+        description="Run before the migrations; if one fails, nothing has changed.",
+    )
+    after: tuple[Command, ...] = Field(
+        (),
+        strict=False,
+        description="Run once the new release serves; if one fails, traffic goes back to the old.",
+    )
+    timeout: Duration = Field(300, description="When a command that doesn't end is ended.")
 
 
 class Database(Model):
@@ -126,6 +171,12 @@ class EnvironmentKind(Model):
     tier: Tier = Field("development", description="How much it is protected.")
     expires: Duration | None = Field(None, description="How long it stays without a deploy.")
     limit: int | None = Field(None, ge=1, le=500, description="How many of this kind there may be.")
+    replicas: int | None = Field(
+        None, ge=1, le=32, description="Instead of `web.replicas`, in environments of this kind."
+    )
+    observe: Pause | None = Field(
+        None, description="Instead of `web.observe`, in environments of this kind."
+    )
 
     @property
     def pattern(self) -> str:
@@ -201,6 +252,7 @@ class Project(Model):
     web: Web = Field(Web(), description="The service that faces outwards.")
     migrate: Migrate | None = Field(None, description="The migration service, if there is one.")
     database: Database | None = Field(None, description="The database, if the project has one.")
+    hooks: Hooks = Field(Hooks(), description="Commands around a deploy.")
     secrets: Mapping[VariableName, Literal["generate", "required"]] = Field(
         {},
         description="Variables that hold secrets: made by junov for each environment, or required "
@@ -213,6 +265,12 @@ class Project(Model):
     allow: tuple[Waiver, ...] = Field(
         (), strict=False, description="Findings of the guard that this project accepts."
     )
+
+    def web_in(self, kind: str) -> Web:
+        """The web service as environments of one kind have it."""
+        own = self.environments[kind]
+        given = {"replicas": own.replicas, "observe": own.observe}
+        return self.web.model_copy(update={k: v for k, v in given.items() if v is not None})
 
 
 @dataclass(frozen=True)

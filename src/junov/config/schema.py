@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-from junov.config.fields import format_duration, parse_duration
+from junov.config.fields import format_duration, parse_duration, parse_pause
 from junov.config.project import FILE_NAME, EnvironmentKind, Project
 from junov.config.server import Server
 
@@ -150,7 +150,8 @@ def _shown(value: Any, annotation: Any, metadata: list[Any]) -> Any:
 
 
 def _is_duration(annotation: Any, metadata: list[Any]) -> bool:
-    if any(isinstance(m, BeforeValidator) and m.func is parse_duration for m in metadata):
+    parsers = (parse_duration, parse_pause)
+    if any(isinstance(m, BeforeValidator) and m.func in parsers for m in metadata):
         return True
     if get_origin(annotation) is Annotated:
         return _is_duration(get_args(annotation)[0], list(get_args(annotation)[1:]))

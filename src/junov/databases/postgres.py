@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from junov.databases import provision
+from junov.databases import heads, provision
 from junov.databases.sessions import Address, Connect, connect, session
 from junov.databases.stamp import Stamp, read_stamp
 from junov.secret import Secret
@@ -180,6 +180,16 @@ class Postgres:
             return Dropped(
                 *provision.remove(admin, self._session, _legal(database), _legal(role), expected)
             )
+
+    def alembic_heads(self, database: str, role: str, password: Secret) -> tuple[str, ...]:
+        """Where the migrations of a database stand, asked as its own role.
+
+        Returns:
+            Alembic's heads, in order; nothing where the database has no table of Alembic's.
+        """
+        own = replace(self._address, user=role, password=password)
+        with session(self._opener, own, _legal(database)) as connection:
+            return heads.alembic_heads(connection)
 
     def databases(self) -> list[DatabaseInfo]:
         """Every database but Postgres's own, by name."""

@@ -5,19 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from junov.config.fields import format_duration
-from junov.delivery.admission import admitted_image, refuse_foreign_network, refuse_over_limit
+from junov.config.project import FILE_NAME
+from junov.delivery.admission import (
+    admitted_image,
+    pulled,
+    refuse_foreign_network,
+    refuse_over_limit,
+    register,
+)
 from junov.delivery.checked import deployed_stack
-from junov.delivery.provision import ensure_database, ensure_private_network, fill, migrate
-from junov.delivery.recording import next_number, recorded
-from junov.delivery.rollout import Rollout
+from junov.delivery.delivered import Delivered, release_folder, write_release
+from junov.delivery.provision import (
+    ensure_database,
+    ensure_private_network,
+    fill,
+    migrate,
+    schema_heads,
+)
+from junov.delivery.recording import Content, next_number, prune, recorded
+from junov.delivery.repair import repaired
+from junov.delivery.rollout.hooks import run_hooks
+from junov.delivery.rollout.rollout import roll_out
 from junov.delivery.source import Source
-from junov.delivery.verify import fetch_through_edge
-from junov.locks import held
+from junov.delivery.turn import turn
+from junov.images import Image
 from junov.site import Site
-from junov.stacks.assemble import render
 from junov.steps import Steps
-
-LOCK_SECONDS = 3600.0
 
 
 def deploy(
@@ -25,8 +38,8 @@ def deploy(
 ) -> dict[str, Any]:
     """Deliver the promoted image of a commit to the environment of its ref.
 
-    Until the switch, whatever ran before goes on serving; what was started for this release is
-    removed if anything fails. Every step may be repeated.
+    Until the switch, whatever ran before goes on serving, and after it, until the old containers
+    are stopped, there is a way back. Every step may be repeated.
 
     Args:
         source: the commit, on a ref that an environment is for.
@@ -43,62 +56,56 @@ def deploy(
         StageError: the image is another commit's or untested, or the release doesn't come up.
         GuardError: the wall refuses the stack; nothing was touched.
         LockedError: another run is at it for longer than `wait`.
+        SupersededError: a newer commit is to be deployed, or was while this one waited.
     """
     environment = source.require_environment()
-    project, server = source.folder.config, site.server
-    with held(
-        site.home.locks_folder,
-        environment.identity.lock,
-        purpose=f"deploy of {source.short}",
-        wait=LOCK_SECONDS if wait is None else wait,
-        waiting=steps.saying("lock"),
-    ):
+    project, purpose = source.folder.config, f"deploy of {source.short}"
+    with turn(site, environment, purpose=purpose, steps=steps, wait=wait, commit=source.commit):
         with steps.step("image", f"Find the image of {source.short}") as step:
             image, facts = admitted_image(source, site, environment)
             step.note = image.digest
         refuse_over_limit(site, project, environment)
         refuse_foreign_network(site, environment)
+        repaired(site, environment, environment.identity, steps)
         number = next_number(site, environment)
         with steps.step("check", "Resolve and check the stack") as step:
             stack = deployed_stack(source.folder, environment, site, image, facts, release=number)
             step.note = ", ".join(stack.model["services"])
+        with steps.step("pull", "Pull what the engine lacks") as step:
+            pulled(site, stack, step)
 
         # Nothing has been changed up to here: what is refused leaves no trace.
-        with recorded(site, source, environment, image, number, steps) as (release, steps):
-            release.write_stack(render(stack))
+        register(site, project, environment)
+        with recorded(site, environment, number, _content(source, image), steps) as (
+            release,
+            steps,
+        ):
+            folder = release_folder(site, environment.identity, number)
+            delivered = Delivered(environment, project, stack, number, folder)
+            write_release(delivered, (source.root / FILE_NAME).read_text(encoding="utf-8"))
+            release.is_written_to(delivered.file)
             with steps.step("network", "Private network") as step:
                 network = ensure_private_network(site, environment, project)
                 step.note = network.subnets[0]
             with steps.step("database", "Database") as step:
                 database = ensure_database(site, environment, project)
                 step.note = str(database)
+            with steps.step("before", "Hooks before") as step:
+                run_hooks(site, delivered, project.hooks.before, step)
             with steps.step("migrate", "Migrate") as step:
-                migrate(site, project, environment, stack, release.stack_file, step)
+                migrate(site, delivered, step)
+                release.has_schema(schema_heads(site, delivered))
             with steps.step("fixtures", "Fixtures") as step:
-                fill(site, project, environment, database, stack, release.stack_file, step)
-
-            rollout = Rollout(site, environment, project.web, stack, release.stack_file, number)
-            with steps.step("supporting", "Supporting services") as step:
-                rollout.start_supporting(step)
-            with steps.step("web", f"Start {project.web.service} beside the old") as step:
-                web = rollout.start_web(step)
-            with rollout.switched_back_on_failure():
-                with steps.step("switch", f"Switch {environment.host}") as step:
-                    rollout.switch(web, step)
-                with steps.step("verify", "Fetch it through the edge") as step:
-                    fetch_through_edge(site, environment, project.web, step)
-            with steps.step("retire", "Stop the old") as step:
-                rollout.retire_old(step)
-            with steps.step("background", "Background services") as step:
-                rollout.roll_background(step)
+                fill(site, delivered, database, step)
+            roll_out(site, delivered, release.serves, steps)
             with steps.step("prune", "Forget what is too old") as step:
-                release.prune(step)
+                prune(site, environment, number, step)
         return {
             "environment": environment.name,
             "release": number,
             "commit": image.revision,
             "digest": image.digest,
-            "url": server.url(environment.host),
+            "url": site.server.url(environment.host),
         }
 
 
@@ -120,14 +127,24 @@ def plan(source: Source, site: Site, steps: Steps) -> dict[str, Any]:
         step.say(f"network {environment.identity.network}")
         if project.database:
             step.say(f"database and role {environment.identity.database}")
-        if stack.migrate:
+        for command in project.hooks.before:
+            step.say(f"run `{command}` from the new image")
+        if stack.migrate and project.migrate:
             step.say(
-                f"run {stack.migrate} (at most {format_duration(_migrate_seconds(source))}), "
+                f"run {stack.migrate} (at most {format_duration(project.migrate.timeout)}), "
                 "from the new image"
             )
-        for name in (*stack.supporting, project.web.service, *stack.background):
+        for name in (*stack.supporting, project.web.service):
             step.say(f"start {name}")
         step.say(f"route {environment.host}")
+        for name in stack.background:
+            step.say(f"roll {name}")
+        for command in project.hooks.after:
+            step.say(f"run `{command}` from the new image")
+        step.say(
+            f"observe it for {format_duration(project.web_in(environment.kind).observe)}, then let "
+            f"what is under way in the old end (at most {format_duration(project.web.drain)})"
+        )
     return {
         "environment": environment.name,
         "commit": image.revision,
@@ -137,6 +154,12 @@ def plan(source: Source, site: Site, steps: Steps) -> dict[str, Any]:
     }
 
 
-def _migrate_seconds(source: Source) -> int:
-    migrate = source.folder.config.migrate
-    return migrate.timeout if migrate else 0
+def _content(source: Source, image: Image) -> Content:
+    return Content(
+        commit=image.revision,
+        subject=source.commit.subject,
+        author=source.commit.author,
+        committed_at=source.commit.committed_at,
+        image=image.reference,
+        debug_image=image.repository.at(image.debug_digest) if image.debug_digest else "",
+    )

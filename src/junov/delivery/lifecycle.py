@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from junov.databases import Stamp
 from junov.delivery.environments import EnvironmentView
-from junov.delivery.readiness import wait_ready
+from junov.delivery.rollout.readiness import wait_ready
+from junov.delivery.turn import turn
 from junov.engine.inspection import Container, Network
 from junov.engine.private_network import connect_trusted
 from junov.environments.labels import environment_labels
 from junov.errors import NotFoundError, StageError
-from junov.locks import held, who
+from junov.locks import who
 from junov.site import Site
 from junov.steps import Steps
 
@@ -23,7 +22,7 @@ START_SECONDS = 120.0
 
 def stop(site: Site, view: EnvironmentView, steps: Steps) -> None:
     """Stop an environment's containers; everything of it stays."""
-    with _locked(site, view, "stop", steps):
+    with turn(site, view, purpose=f"stop of {view.name}", steps=steps):
         with steps.step("stop", f"Stop {view.name}") as step:
             running = [each for each in _containers(site, view) if each.running]
             for container in running:
@@ -38,7 +37,7 @@ def start(site: Site, view: EnvironmentView, steps: Steps) -> None:
     Raises:
         StageError: it has no containers; it has to be deployed.
     """
-    with _locked(site, view, "start", steps):
+    with turn(site, view, purpose=f"start of {view.name}", steps=steps):
         with steps.step("start", f"Start {view.name}") as step:
             containers = _containers(site, view)
             if not containers:
@@ -90,7 +89,7 @@ def remove(site: Site, view: EnvironmentView, steps: Steps) -> None:
             the environment with it.
     """
     names = view.identity
-    with _locked(site, view, "removal", steps):
+    with turn(site, view, purpose=f"removal of {view.name}", steps=steps):
         with steps.step("route", "Route") as step:
             step.note = "removed" if site.routes.remove(names.route) else "there was none"
             site.edge_api.wait_until_gone(names.route)
@@ -117,17 +116,6 @@ def remove(site: Site, view: EnvironmentView, steps: Steps) -> None:
             shutil.rmtree(site.home.environments_folder / names.folder, ignore_errors=True)
             site.journal.forget(view)
             site.journal.event("removed", who=who(), environment=view)
-
-
-@contextmanager
-def _locked(site: Site, view: EnvironmentView, purpose: str, steps: Steps) -> Iterator[None]:
-    with held(
-        site.home.locks_folder,
-        view.identity.lock,
-        purpose=f"{purpose} of {view.name}",
-        waiting=steps.saying("lock"),
-    ):
-        yield
 
 
 def _containers(site: Site, view: EnvironmentView) -> list[Container]:

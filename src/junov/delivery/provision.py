@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from junov.config.fields import format_duration
 from junov.config.project import Project
 from junov.databases import Stamp
+from junov.delivery.delivered import Delivered
+from junov.delivery.rollout.hooks import run_once
 from junov.delivery.values import database_password
 from junov.engine.inspection import Network
 from junov.engine.private_network import (
@@ -20,16 +20,13 @@ from junov.engine.private_network import (
 )
 from junov.environments import Environment
 from junov.environments.labels import environment_labels
-from junov.errors import StageError
+from junov.errors import StageError, UnavailableError
 from junov.locks import held
 from junov.process import TIMED_OUT
-from junov.secret import redact
 from junov.site import Site
-from junov.stacks.stack import Stack
 from junov.steps import Step
 
 FIXTURES_SECONDS = 600
-ONE_OFF = "com.docker.compose.oneoff"  # Compose's own label on what `compose run` starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,84 +92,65 @@ def ensure_database(site: Site, environment: Environment, project: Project) -> E
     return EnvironmentDatabase(names.database, ensured.created_database, ensured.stamp.filled)
 
 
-def migrate(
-    site: Site, project: Project, environment: Environment, stack: Stack, file: Path, step: Step
-) -> None:
-    """Run the migration service of the new release to its end.
+def migrate(site: Site, delivered: Delivered, step: Step) -> None:
+    """Run the migration service of a release to its end.
 
     Raises:
         StageError: it failed or took too long; the old release goes on serving.
     """
-    if project.migrate is None or stack.migrate is None:
+    settings, service = delivered.project.migrate, delivered.stack.migrate
+    if settings is None or service is None:
         step.note = "the project has no migrations"
         return
-    for left in site.engine.containers(
-        {**environment_labels(site.server.name, environment.identity), ONE_OFF: "True"}
-    ):
-        # Of a run that was killed: two migrations at once are worse than one that is cut short.
-        site.engine.remove_container(left.id)
-    timeout = project.migrate.timeout
-    code = _run_once(site, stack, file, stack.migrate, (), timeout, step)
+    code = run_once(site, delivered, service, (), settings.timeout, step)
     if code == TIMED_OUT:
         raise StageError(
-            f"the migration had not ended after {format_duration(timeout)} and was ended",
+            f"the migration had not ended after {format_duration(settings.timeout)} and was ended",
             remedy="see what it waits for, or set a larger `migrate.timeout` in junov.yaml; what "
             "ran before goes on serving",
         )
     if code:
         raise StageError(
-            f"the migration failed: {stack.migrate} ended with exit code {code}",
+            f"the migration failed: {service} ended with exit code {code}",
             remedy="its last lines are above; what ran before goes on serving",
         )
 
 
-def fill(
-    site: Site,
-    project: Project,
-    environment: Environment,
-    database: EnvironmentDatabase,
-    stack: Stack,
-    file: Path,
-    step: Step,
-) -> None:
+def schema_heads(site: Site, delivered: Delivered) -> tuple[str, ...]:
+    """Where the migrations of the environment's database stand; empty where that isn't known."""
+    if delivered.project.database is None or delivered.stack.migrate is None:
+        return ()
+    names = delivered.environment.identity
+    try:
+        return site.postgres.alembic_heads(
+            names.database, names.role, database_password(site, delivered.environment)
+        )
+    except UnavailableError:  # such as a role that has no connection left
+        return ()
+
+
+def fill(site: Site, delivered: Delivered, database: EnvironmentDatabase, step: Step) -> None:
     """Fill a database that has no data yet with the project's fixtures; never in production.
 
     Raises:
         StageError: the command failed; the next deploy runs it again.
     """
-    command = project.database.fixtures if project.database else None
+    settings, stack = delivered.project.database, delivered.stack
+    command = settings.fixtures if settings else None
     if not command:
         step.note = "the project has none"
         return
-    if environment.is_production:
+    if delivered.environment.is_production:
         step.note = "never in production"
         return
     if database.filled:
         step.note = "filled before"
         return
     service = stack.migrate or next(iter(stack.background), None) or stack.web
-    code = _run_once(site, stack, file, service, command, FIXTURES_SECONDS, step)
+    code = run_once(site, delivered, service, command, FIXTURES_SECONDS, step)
     if code:
         raise StageError(
             f"the fixtures failed with exit code {code}",
             remedy="their last lines are above; the next deploy runs them again",
         )
     site.postgres.mark_filled(database.name)
-
-
-def _run_once(
-    site: Site,
-    stack: Stack,
-    file: Path,
-    service: str,
-    command: Sequence[str],
-    timeout: float,
-    step: Step,
-) -> int:
-    return site.runtime.run_once(
-        file,
-        service,
-        command=command,
-        timeout=timeout,
-        on_line=lambda text: step.say(redact(text, stack.secrets)),
-    )

@@ -3,79 +3,93 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from junov.config.home import write_private
-from junov.delivery.admission import refuse_over_limit
-from junov.delivery.source import Source
+from junov.delivery.delivered import releases_folder
+from junov.delivery.rollout.containers import containers_of, release_of
 from junov.environments import Environment
-from junov.environments.labels import RELEASE, environment_labels
 from junov.errors import JunovError, StageError
-from junov.images import Image
 from junov.journal import Journal, Release
 from junov.journal import Step as JournalStep
-from junov.locks import held, who
+from junov.locks import who
 from junov.site import Site
 from junov.steps import Step, Steps
 
 KEPT_RELEASES = 10
-_LIMITS_LOCK = "limits"
+"""How many releases can be gone back to, beside the one that serves."""
+
+_LOOKED_AT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a release delivers.
+
+    Args:
+        commit: the full commit of its image, with `-dirty` where the tree had changes.
+        subject, author, committed_at: of that commit.
+        image: the release image by digest.
+        debug_image: the debug image by digest; empty where there is none.
+        restores: the release that it brings back; None for a deploy.
+    """
+
+    commit: str
+    subject: str
+    author: str
+    committed_at: datetime | None
+    image: str
+    debug_image: str
+    restores: int | None = None
 
 
 class ReleaseUnderWay:
-    """A release while it is delivered, with its folder.
+    """A release while it is delivered.
 
     Args:
         journal: where it is kept.
         release: its record.
-        folder: the environment's folder of releases.
     """
 
-    def __init__(self, journal: Journal, release: Release, folder: Path) -> None:
+    def __init__(self, journal: Journal, release: Release) -> None:
         self._journal = journal
         self.release = release
-        self._folder = folder
         self._step: JournalStep | None = None
+        self.it_serves = False
 
-    @property
-    def number(self) -> int:
-        """Its number in the environment."""
-        return self.release.number
+    def is_written_to(self, stack_file: Path) -> None:
+        """Its stack is written."""
+        self.release = self._journal.set_stack_file(self.release, stack_file)
 
-    @property
-    def stack_file(self) -> Path:
-        """Where its stack is, or will be, written."""
-        return self._folder / str(self.number) / "stack.yaml"
+    def has_schema(self, heads: Sequence[str]) -> None:
+        """The database's migrations have been brought to what its code wants."""
+        self.release = self._journal.set_schema_heads(self.release, heads)
 
-    def write_stack(self, text: str) -> None:
-        """Write the stack that the engine will be handed; it holds secrets, so mode 0600."""
-        write_private(self.stack_file, text)
-        self.release = self._journal.set_stack_file(self.release, self.stack_file)
-
-    def prune(self, step: Step) -> None:
-        """Remove the folders of this environment's releases that are too old to go back to."""
-        numbers = sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
-        for number in numbers[:-KEPT_RELEASES]:
-            shutil.rmtree(self._folder / str(number), ignore_errors=True)
-        step.note = f"releases kept: {min(len(numbers), KEPT_RELEASES)}"
+    def serves(self) -> None:
+        """There is no way back any more: from now on it is what the environment runs."""
+        self.it_serves = True
 
     def step_started(self, step: str) -> None:
         """See `steps.Recorder`."""
         self._step = self._journal.step_started(self.release, step)
 
-    def step_done(self, step: str, detail: str) -> None:
+    def step_done(self, step: str, detail: str, seconds: float) -> None:
         """See `steps.Recorder`."""
         del step
         if self._step:
-            self._journal.step_done(self._step, detail)
+            self._journal.step_done(self._step, detail, seconds=seconds)
 
-    def step_failed(self, step: str, detail: str) -> None:
+    def step_failed(self, step: str, detail: str, seconds: float) -> None:
         """See `steps.Recorder`."""
         del step
-        if self._step:
-            self._journal.step_failed(self._step, detail)
+        # A journal that can't be written must not hide what failed.
+        with suppress(JunovError):
+            if self._step:
+                self._journal.step_failed(self._step, detail, seconds=seconds)
 
 
 def next_number(site: Site, environment: Environment) -> int:
@@ -83,66 +97,92 @@ def next_number(site: Site, environment: Environment) -> int:
     last = site.journal.last_release(environment)
     # Containers count as well: without the journal, a number that is taken would be given again,
     # and what serves under it be replaced in place.
-    labels = environment_labels(site.server.name, environment.identity)
-    running = (each.labels.get(RELEASE, "0") for each in site.engine.containers(labels))
-    return 1 + max(last.number if last else 0, *(int(number) for number in running), 0)
+    running = (release_of(each) or 0 for each in containers_of(site, environment.identity))
+    return 1 + max(last.number if last else 0, *running, 0)
 
 
 @contextmanager
 def recorded(
-    site: Site, source: Source, environment: Environment, image: Image, number: int, steps: Steps
+    site: Site, environment: Environment, number: int, content: Content, steps: Steps
 ) -> Iterator[tuple[ReleaseUnderWay, Steps]]:
     """Begin a release and keep how it goes; whatever the block raises is its end.
 
     Args:
         site: has the journal.
-        source: what is delivered.
-        environment: where to.
-        image: what its services run.
+        environment: where it goes; the journal knows it.
         number: the release's, from `next_number`.
+        content: what is delivered.
         steps: shows what is done.
 
     Yields:
         The release, and the steps that are kept with it.
-
-    Raises:
-        TakenError: the environment's host is another environment's; nothing was done.
-        StageError: there is one environment of its kind too many; nothing was done.
     """
-    journal = site.journal
-    with held(site.home.locks_folder, _LIMITS_LOCK, purpose=f"registration of {environment.name}"):
-        refuse_over_limit(site, source.folder.config, environment)
-        journal.register(environment)
-    for cut_short in journal.releases(environment):
-        # Whoever holds the environment's lock is the only run in it: these were killed.
-        if cut_short.outcome == "running":
-            journal.end_release(cut_short, "superseded", error="its run was killed")
+    journal, began = site.journal, time.monotonic()
     release = journal.begin_release(
         environment,
-        commit=image.revision,
-        subject=source.commit.subject,
-        author=source.commit.author,
-        image=image.reference,
-        debug_image=image.repository.at(image.debug_digest) if image.debug_digest else "",
+        commit=content.commit,
+        subject=content.subject,
+        author=content.author,
+        committed_at=content.committed_at,
+        image=content.image,
+        debug_image=content.debug_image,
+        restores=content.restores,
         who=who(),
         at_least=number,
     )
     if release.number != number:
         raise StageError(
             f"release {number} of {environment.name} was begun by another run",
-            remedy="look at what it does with: junov env show, and deploy again",
+            remedy=f"look at what it does with: junov releases {environment.name}",
         )
-    folder = site.home.environments_folder / environment.identity.folder / "releases"
-    under_way = ReleaseUnderWay(journal, release, folder)
+    under_way = ReleaseUnderWay(journal, release)
+    error = ""
     try:
         yield under_way, steps.recorded_by(under_way)
-    except JunovError as error:
-        journal.end_release(release, "failed", error=error.message)
+    except BaseException as failure:
+        error = failure.message if isinstance(failure, JunovError) else type(failure).__name__
+        with suppress(JunovError):
+            if under_way.it_serves:
+                journal.end_release(
+                    release, "succeeded", error=error, seconds=time.monotonic() - began
+                )
+            else:
+                cancelled = isinstance(failure, KeyboardInterrupt)
+                journal.end_release(
+                    release,
+                    "cancelled" if cancelled else "failed",
+                    error=error,
+                    seconds=time.monotonic() - began,
+                )
         raise
-    except BaseException as error:
-        cancelled = isinstance(error, KeyboardInterrupt)
-        journal.end_release(
-            release, "cancelled" if cancelled else "failed", error=type(error).__name__
-        )
-        raise
-    journal.end_release(release, "succeeded")
+    journal.end_release(release, "succeeded", seconds=time.monotonic() - began)
+
+
+def prune(site: Site, environment: Environment, serving: int, step: Step) -> None:
+    """Forget what is too old to go back to: folders of releases, and images that only they had.
+
+    Args:
+        site: the server.
+        environment: whose releases are pruned; nothing of another one is touched.
+        serving: the release that serves.
+        step: told what came of it.
+    """
+    folder = releases_folder(site, environment.identity)
+    releases = site.journal.releases(environment, limit=_LOOKED_AT)
+    originals = [r.number for r in releases if r.outcome == "succeeded" and r.restores is None]
+    kept = {serving, *[number for number in originals if number != serving][:KEPT_RELEASES]}
+    numbers = {int(path.name) for path in folder.iterdir() if path.name.isdecimal()}
+    for number in numbers - kept:
+        shutil.rmtree(folder / str(number), ignore_errors=True)
+    images = {release.image for release in releases if release.number in numbers - kept}
+    removed = [
+        image for image in images if _is_of_no_use(site, image) and site.engine.remove_image(image)
+    ]
+    step.note = f"releases kept: {len(kept)}"
+    if removed:
+        step.note += f", images removed: {len(removed)}"
+
+
+def _is_of_no_use(site: Site, image: str) -> bool:
+    """Whether no release of any environment that could be gone back to has this image."""
+    return not any(file.exists() for file in site.journal.stack_files_with(image))

@@ -4,12 +4,15 @@ Traefik never sees the engine's socket. What it routes is what stands in the rou
 has understood of that is asked of its own API.
 """
 
+from junov.edge.answers import Answers
 from junov.edge.api import EdgeApi
 from junov.edge.config import access_rules, htpasswd, static_config
+from junov.edge.connections import open_connections
 from junov.edge.route import Route, render
 from junov.edge.routes import HostTakenError, RouteFileError, Routes
 
 __all__ = [
+    "Answers",
     "EdgeApi",
     "HostTakenError",
     "Route",
@@ -17,6 +20,7 @@ __all__ = [
     "Routes",
     "access_rules",
     "htpasswd",
+    "open_connections",
     "render",
     "static_config",
 ]

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from junov.edge.answers import Answers, count_answers
 from junov.edge.route import ENTRY_POINT, Route
 from junov.errors import UnavailableError
 from junov.secret import Secret
 
 if TYPE_CHECKING:
-    from httpx2 import Client
+    from httpx2 import Client, Response
 
     Difference = Callable[[Client], str]
 
 POLL_SECONDS = 0.02
+_LISTED = 1000  # on one page; no environment has as many services
 _REMEDY = "see what the edge says with: junov server doctor; start it with: junov server up"
 
 
@@ -47,10 +50,10 @@ class EdgeApi:
                 raise UnavailableError(
                     f"the edge at {self._url} is stopping or not ready", remedy=_REMEDY
                 )
-            self._ask(client, "/api/version")
+            self._ask(client, "/api/version", dict)
 
     def wait_until_routed(self, route: Route, timeout: float) -> float:
-        """Wait until Traefik routes the host to exactly the route's servers.
+        """Wait until Traefik routes the host to the release's service, with exactly its servers.
 
         Traefik changes its doors one after the other: when its API shows the new servers, a
         request may still go to the old ones for some microseconds. They must not be stopped
@@ -74,7 +77,7 @@ class EdgeApi:
         )
 
     def wait_until_gone(self, name: str, timeout: float = 10) -> float:
-        """Wait until Traefik knows neither router nor service of that name.
+        """Wait until Traefik knows neither the router of that name nor a release's service of it.
 
         Args:
             name: the route's name.
@@ -88,24 +91,58 @@ class EdgeApi:
         """
 
         def left(client: Client) -> str:
-            kinds = [k for k in ("routers", "services") if self._find(client, k, name)]
-            return f"it still has {' and '.join(kinds)} of that name" if kinds else ""
+            services = self._services(client, name)
+            routers = [f"router {name}"] if self._find(client, "routers", name) else []
+            found = routers + [f"service {service}" for service in services]
+            return f"it has the {' and the '.join(found)}" if found else ""
 
         return self._wait(left, timeout, f"the edge still has the route {name}")
+
+    def answers(self, route: Route) -> Answers:
+        """How many requests the edge has answered for the route's release.
+
+        Counted are the answers that are done, at once; the edge's own 502 and 504 for a container
+        that doesn't answer are among them.
+
+        Args:
+            route: the route, as it was written.
+
+        Returns:
+            The number since the edge started or first had this release's service, whichever is
+            later; 0 before the first answer. Traefik forgets a service's counters once the service
+            has gone, so they may begin again at 0 where requests go back to an earlier release.
+
+        Raises:
+            UnavailableError: the edge counts nothing, since an earlier junov started it; or it
+                does not answer, or refuses.
+        """
+        with self._client() as client:
+            response = client.get("/metrics")
+            if response.status_code == 404:
+                raise UnavailableError(
+                    f"the edge at {self._url} doesn't count its answers; an earlier junov has "
+                    "started it",
+                    remedy="start it anew with: junov server up",
+                )
+            if response.status_code != 200 or "# TYPE traefik_" not in response.text:
+                raise self._unexpected(response)
+            return count_answers(response.text, f"{route.service}@file")
 
     def _difference(self, client: Client, route: Route) -> str:
         """What differs between the route and what Traefik has; empty where nothing does."""
         router = self._find(client, "routers", route.name)
         if router is None:
             return "it has not read the route; a broken file among the routes stops it from that"
-        service = self._find(client, "services", route.name)
+        service = self._find(client, "services", route.service)
         for what, found in (("router", router), ("service", service or {})):
             if found.get("error"):
                 return f"its {what} says: {_sentence(found['error'])}"
         if router.get("rule") != route.rule or router.get("entryPoints") != [ENTRY_POINT]:
             return f"its rule is {router.get('rule')} on {router.get('entryPoints')}"
+        if router.get("service") != route.service:
+            return f"its router still leads to {router.get('service')}"
         if service is None:
-            return "it has the router and no service"
+            return f"it has the router and no service {route.service}"
         listed = (service.get("loadBalancer") or {}).get("servers") or []
         servers = [server.get("url") for server in listed]
         if sorted(map(str, servers)) != sorted(route.servers):
@@ -116,9 +153,17 @@ class EdgeApi:
         return ""
 
     def _find(self, client: Client, kind: str, name: str) -> dict[str, Any] | None:
-        return self._ask(client, f"/api/http/{kind}/{quote(name, safe='')}@file")
+        found = self._ask(client, f"/api/http/{kind}/{quote(name, safe='')}@file", dict)
+        return found if found is None else dict(found)
 
-    def _ask(self, client: Client, path: str) -> dict[str, Any] | None:
+    def _services(self, client: Client, name: str) -> list[str]:
+        """The services of the route's releases."""
+        path = f"/api/http/services?per_page={_LISTED}&search={quote(name, safe='')}-r"
+        own = re.compile(rf"({re.escape(name)}-r[0-9]+)@file")
+        matches = (own.fullmatch(each["name"]) for each in self._ask(client, path, list) or [])
+        return [match[1] for match in matches if match]
+
+    def _ask(self, client: Client, path: str, kind: type) -> Any:
         response = client.get(path)
         # What its API doesn't have is told in JSON (under text/plain); where the API's own router
         # has not been loaded, Traefik's answer to all it doesn't know is "404 page not found".
@@ -127,15 +172,18 @@ class EdgeApi:
         if response.status_code == 200:
             with contextlib.suppress(ValueError):
                 data = response.json()
-                if isinstance(data, dict):
+                if isinstance(data, kind):
                     return data
+        raise self._unexpected(response)
+
+    def _unexpected(self, response: Response) -> UnavailableError:
         why = {
             200: "isn't Traefik's API",
             401: "refuses the password",
             403: "doesn't answer this machine's address",
             404: "has no API; its rules have not been loaded",
         }
-        raise UnavailableError(
+        return UnavailableError(
             f"the edge at {self._url} {why.get(response.status_code, f'answers {response}')}",
             remedy=_REMEDY,
         )
@@ -153,12 +201,14 @@ class EdgeApi:
     def _client(self) -> Iterator[Client]:
         import httpx2
 
-        # No environment: a proxy of the shell's has no business with a loopback port.
+        # No environment: a proxy of the shell's has no business with a loopback port. And no
+        # certificates, which take 20 ms to read: this is plain HTTP.
         with httpx2.Client(
             base_url=self._url,
             auth=(self._user, self._password.reveal()),
             timeout=5,
             trust_env=False,
+            verify=False,
         ) as client:
             try:
                 yield client

@@ -1,4 +1,4 @@
-"""What the edge is started with, and who may ask its API.
+"""What the edge is started with, and who may ask its API and read its counters.
 
 Two files: `traefik.yaml`, read once at the start, and `junov-api.yaml` in the routes folder. The
 options are Traefik's (https://doc.traefik.io/traefik/v3.7/reference/install-configuration/).
@@ -20,6 +20,8 @@ API_FILE = "junov-api.yaml"
 """The file of `access_rules`. No route has this name: theirs have a `_` (see `identity.py`)."""
 
 GRACE_SECONDS = 20
+IDLE_SECONDS = 1
+"""How long the edge keeps a connection to a container that carries no request."""
 
 
 def static_config(
@@ -66,12 +68,27 @@ entryPoints:
       lifeCycle:
         graceTimeOut: 1s
 
-# Without `insecure` nothing leads to the API but the router in {API_FILE}.
+# Without `insecure` nothing leads to the API but the router in {API_FILE}, and with
+# `manualRouting` nothing else to the counters.
 api:
   dashboard: false
   insecure: false
+metrics:
+  prometheus:
+    entryPoint: api
+    manualRouting: true
+    addEntryPointsLabels: false
+    addRoutersLabels: false
+    addServicesLabels: true
 ping:
   entryPoint: api
+
+# A connection to a container that carries no request is ended before the application does so
+# (uvicorn and Node after 5 s, gunicorn after 2 s): a POST sent into that moment would be a 502.
+# And what is still open to a container that gets no new requests has one under way.
+serversTransport:
+  forwardingTimeouts:
+    idleConnTimeout: {IDLE_SECONDS}s
 
 providers:
   providersThrottleDuration: {throttle_ms}ms
@@ -129,11 +146,11 @@ def htpasswd(user: str, password: Secret) -> str:
 
 
 def access_rules(*, allowed: Sequence[str], user: str, password: Secret) -> str:
-    """The text of `junov-api.yaml`: the only way to Traefik's API.
+    """The text of `junov-api.yaml`: the only way to Traefik's API and to its counters.
 
     Environments share a private network with the edge and can reach its port; what they may not do
-    is read the routes of others. So only the listed addresses are answered, and only with the
-    password.
+    is read the routes of others, or how much others are visited. So only the listed addresses are
+    answered, and only with the password.
 
     Args:
         allowed: addresses or networks that are answered beside the container's own loopback: the
@@ -157,6 +174,11 @@ http:
       rule: "PathPrefix(`/api`)"
       middlewares: [junov-api-from, junov-api-login]
       service: api@internal
+    junov-metrics:
+      entryPoints: [api]
+      rule: "Path(`/metrics`)"
+      middlewares: [junov-api-from, junov-api-login]
+      service: prometheus@internal
   middlewares:
     junov-api-from:
       ipAllowList:

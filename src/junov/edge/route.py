@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from junov.config.fields import check_host
 from junov.errors import JunovError
 
-FORMAT = 1
+FORMAT = 2
 ENTRY_POINT = "web"
 _HEADER = "# junov: "
 # Traefik runs Go's template language over these files (`{{ … }}`), so what comes from a branch's
@@ -36,7 +36,7 @@ class Route:
     """Which containers answer under a host name.
 
     Args:
-        name: the name of the router, of the service and of the file: `Identity.route`.
+        name: the name of the router and of the file: `Identity.route`.
         host: the host name, in lower case.
         servers: the containers, as `http://<container>:<port>`. Names, not addresses: addresses
             change when the engine restarts.
@@ -72,13 +72,25 @@ class Route:
         """Traefik's rule for the host."""
         return f"Host(`{self.host}`)"
 
+    @property
+    def service(self) -> str:
+        """Traefik's service, which is the release's own: what it counts is never mixed."""
+        return f"{self.name}-r{self.release}"
+
 
 def render(route: Route) -> str:
     """The text of the route's file.
 
     The second line says in JSON whose it is, so a host's owner is known without the journal.
     """
-    about = {"format": FORMAT, **asdict(route)}
+    return _text(route, FORMAT)
+
+
+def _text(route: Route, version: int) -> str:
+    # In files of format 1 the service has the route's name. Servers have them until the next
+    # deploy of each environment.
+    service = route.service if version == FORMAT else route.name
+    about = {"format": version, **asdict(route)}
     facts = [
         f"{json.dumps(key)}: {json.dumps(value).translate(_BRACES)}" for key, value in about.items()
     ]
@@ -91,9 +103,9 @@ http:
     {route.name}:
       entryPoints: [{ENTRY_POINT}]
       rule: "{route.rule}"
-      service: {route.name}
+      service: {service}
   services:
-    {route.name}:
+    {service}:
       loadBalancer:
         passHostHeader: true
         servers:{servers}
@@ -101,7 +113,7 @@ http:
 
 
 def parse(text: str) -> Route:
-    """The route in a file that `render` made.
+    """The route in a file that `render` made, in this version of junov or an earlier one.
 
     Raises:
         ValueError: it holds anything else.
@@ -111,11 +123,12 @@ def parse(text: str) -> Route:
         raise ValueError("the line that says whose it is has gone")
     try:
         about = json.loads(lines[1].removeprefix(_HEADER))
-        if about.pop("format") != FORMAT:
+        version = about.pop("format")
+        if version not in range(1, FORMAT + 1):
             raise ValueError("another version of junov wrote it")
         route = Route(**{**about, "servers": tuple(about["servers"])})
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
         raise ValueError("the line that says whose it is can't be read") from None
-    if render(route) != text:
+    if _text(route, version) != text:
         raise ValueError("its lines don't say what its second line says")
     return route

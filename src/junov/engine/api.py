@@ -13,6 +13,7 @@ from junov.engine.inspection import (
     Container,
     Ended,
     Network,
+    healthcheck,
     inspected_container,
     listed_container,
     listed_network,
@@ -98,7 +99,38 @@ class Engine:
                 raw = self._api.inspect_container(container_id)
         except NotFound:
             return None
-        return Ended(int(raw["State"]["ExitCode"]), int(raw["RestartCount"]))
+        state = raw["State"]
+        return Ended(int(state["ExitCode"]), int(raw["RestartCount"]), bool(state.get("OOMKilled")))
+
+    def healthcheck(self, container_id: str) -> tuple[str, ...]:
+        """The command that Docker asks a container's health with; empty where it has none."""
+        from docker.errors import NotFound
+
+        try:
+            with _translated("inspect a container"):
+                return healthcheck(self._api.inspect_container(container_id))
+        except NotFound:
+            return ()
+
+    def execute(self, container_id: str, argv: Sequence[str]) -> tuple[int, str]:
+        """Run a command inside a running container, to its end.
+
+        Returns:
+            Its exit code, and what it printed on either stream.
+
+        Raises:
+            CommandError: the container doesn't run.
+        """
+        from docker.errors import NotFound
+
+        try:
+            with _translated("run a command in a container"):
+                made = self._api.exec_create(container_id, list(argv))
+                output: bytes = self._api.exec_start(made["Id"])
+                code = self._api.exec_inspect(made["Id"])["ExitCode"]
+        except NotFound:
+            raise CommandError("there is no such container any more", exit_code=1) from None
+        return int(code), output.decode("utf-8", "replace")
 
     def last_log_lines(self, container_id: str, count: int = 20) -> str:
         """The last lines that a container printed."""
@@ -237,6 +269,21 @@ class Engine:
             api.timeout = before
         return None
 
+    def remove_image(self, image: str) -> bool:
+        """Remove one name of an image, and the image with its last name; not while it is in use.
+
+        Returns:
+            Whether the engine had it and it was in nobody's use.
+        """
+        from docker.errors import ImageNotFound
+
+        try:
+            with _translated("remove an image"):
+                self._api.remove_image(image)
+        except (ImageNotFound, CommandError):
+            return False
+        return True
+
     def remove_images(self, repositories: str) -> int:
         """Remove the images of repositories, tags and digests, that no container uses.
 
@@ -246,8 +293,6 @@ class Engine:
         Returns:
             How many were removed.
         """
-        from docker.errors import APIError
-
         removed = 0
         with _translated("list images"):
             found = self._api.images()
@@ -255,9 +300,8 @@ class Engine:
             names = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
             for name in names:
                 if name.startswith(repositories):
-                    with contextlib.suppress(APIError):  # still in use
-                        self._api.remove_image(name)
-                        removed += name in (image.get("RepoTags") or ())
+                    gone = self.remove_image(name)
+                    removed += gone and name in (image.get("RepoTags") or ())
         return removed
 
     def copy_file_out(self, container_id: str, path: str) -> bytes | None:

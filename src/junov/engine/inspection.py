@@ -70,10 +70,31 @@ class Ended:
     Args:
         exit_code: its exit code.
         restarts: how often the engine has restarted it.
+        out_of_memory: whether the kernel killed it for taking more memory than it may.
     """
 
     exit_code: int
     restarts: int
+    out_of_memory: bool = False
+
+    def __str__(self) -> str:
+        if self.out_of_memory:
+            return f"was killed for taking more memory than it may (exit code {self.exit_code})"
+        return f"ended with exit code {self.exit_code}"
+
+
+def healthcheck(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """The command that Docker asks a container's health with; empty where it has none.
+
+    The forms are those of the engine's API (`Healthcheck.Test` in
+    https://docs.docker.com/reference/api/engine/version/v1.41/).
+    """
+    form, *words = (raw["Config"].get("Healthcheck") or {}).get("Test") or ("NONE",)
+    if form == "CMD":
+        return tuple(words)
+    if form == "CMD-SHELL":
+        return (*(raw["Config"].get("Shell") or ("/bin/sh", "-c")), *words)
+    return ()
 
 
 def listed_network(raw: Mapping[str, Any]) -> Network:

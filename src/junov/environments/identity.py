@@ -30,7 +30,7 @@ class Identity:
         network: the private network.
         database: the Postgres database.
         role: the Postgres role, which owns the database.
-        route: the edge's router and service, and its file.
+        route: the edge's router and its file, and what its services' names begin with.
         volumes: what the names of its volumes begin with.
         secret_scope: the words that its passwords are derived from.
         folder: its folder of state, relative to the environments' folder.

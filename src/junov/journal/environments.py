@@ -62,17 +62,26 @@ class EnvironmentJournal(JournalFile):
             )
             return [rows.to_environment(row) for row in found]
 
-    def environment(self, project: str, name: str) -> EnvironmentRecord:
+    def environment(self, project: str | None, name: str) -> EnvironmentRecord:
         """One environment.
 
+        Args:
+            project: its project; where it isn't known, the name has to be one project's alone.
+            name: its name.
+
         Raises:
-            NotFoundError: the journal doesn't know it.
+            NotFoundError: the journal doesn't know it, or knows several of that name.
         """
-        with self.read() as db:
-            found = find(db, project, name)
-        if found is None:
+        found = [each for each in self.environments(project) if each.name == name]
+        if not found:
             raise _unknown(project, name)
-        return found
+        if len(found) > 1:
+            projects = ", ".join(each.project for each in found)
+            raise NotFoundError(
+                f"several projects have an environment {name}: {projects}",
+                remedy="say which: --project NAME",
+            )
+        return found[0]
 
     def overview(self, project: str | None = None) -> list[Overview]:
         """Every environment with its last and its live release, in one query."""
@@ -153,8 +162,9 @@ def _expiry_starts(db: sqlite3.Connection, known: EnvironmentRecord) -> datetime
     return rows.moment(row["at"]) or known.created_at
 
 
-def _unknown(project: str, name: str) -> NotFoundError:
+def _unknown(project: str | None, name: str) -> NotFoundError:
+    of = f" of project {project}" if project else ""
     return NotFoundError(
-        f"this server has no environment {name} of project {project}",
-        remedy="see those that it has with: junov env ls",
+        f"the journal knows no environment {name}{of}",
+        remedy="see those of this server with: junov env ls",
     )

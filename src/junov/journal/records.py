@@ -27,7 +27,8 @@ Outcome = Literal["running", "succeeded", "failed", "superseded", "cancelled"]
 - `running`: it is under way, or its run was killed and nobody has looked after it yet;
 - `succeeded`: it serves, or served until the next one did;
 - `failed`: it did not come to serve; what served before still does;
-- `superseded`: its run was killed, and a later run finished or undid what it had begun;
+- `superseded`: its run was killed before it came to serve, and a later run undid what it had
+  begun (one that a later run finished is `succeeded`);
 - `cancelled`: the person or the CI job that ran it ended it.
 """
 
@@ -136,12 +137,18 @@ class Release:
         commit: the commit that the image was built from, in full.
         subject: the first line of that commit's message.
         author: who wrote the commit.
+        committed_at: when the commit was made; None where that is not known.
         image: the image that its services run, as `<repository>@sha256:…`.
         debug_image: the image with tools and tests, in the same form; empty where there is none.
         stack_file: the resolved stack that was handed to the engine; None until it is written.
+        restores: for a rollback, the number of the release whose stack it brings back; else None.
+        schema_heads: what the database's migrations stood at after this release's had run, one
+            for each head; empty where that is not known.
         who: the user or the CI job that ran the delivery.
         started_at: when the delivery began.
         ended_at: when it ended; None while it is under way or was killed.
+        seconds: how long the delivery took; None while it is not over. Where it was measured, by
+            a clock that doesn't jump; else between the two moments, and never below 0.
         outcome: how it ended.
         error: why it failed, in the words the user was shown; empty otherwise.
     """
@@ -152,12 +159,16 @@ class Release:
     commit: str
     subject: str
     author: str
+    committed_at: datetime | None
     image: str
     debug_image: str
     stack_file: Path | None
+    restores: int | None
+    schema_heads: tuple[str, ...]
     who: str
     started_at: datetime
     ended_at: datetime | None
+    seconds: float | None
     outcome: Outcome
     error: str
 
@@ -167,9 +178,9 @@ class Release:
         return self.image.partition("@")[2]
 
     @property
-    def seconds(self) -> float | None:
-        """How long the delivery took; None while it is not over."""
-        return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
+    def origin(self) -> int:
+        """The number of the release whose stack it runs: its own, unless it is a rollback."""
+        return self.number if self.restores is None else self.restores
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +195,7 @@ class Step:
         state: `started` where it is under way or its run was killed in it.
         started_at: when it began.
         ended_at: when it ended; None while it has not.
+        seconds: how long it took, as for `Release`.
         detail: what came of it, or why it failed.
     """
 
@@ -194,12 +206,8 @@ class Step:
     state: StepState
     started_at: datetime
     ended_at: datetime | None
+    seconds: float | None
     detail: str
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it took; None while it is not over."""
-        return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
 
 
 @dataclass(frozen=True, slots=True)

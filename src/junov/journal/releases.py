@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from junov.errors import NotFoundError
@@ -25,8 +28,10 @@ class ReleaseJournal(JournalFile):
         who: str,
         subject: str = "",
         author: str = "",
+        committed_at: datetime | None = None,
         debug_image: str = "",
         stack_file: Path | None = None,
+        restores: int | None = None,
         at_least: int = 1,
     ) -> Release:
         """Number a new release, before anything of it is done.
@@ -34,6 +39,8 @@ class ReleaseJournal(JournalFile):
         Args:
             environment: a registered environment.
             commit, image, who, subject, author, debug_image, stack_file: as for `Release`.
+            committed_at: when the commit was made, with its time zone.
+            restores: for a rollback, the `origin` of the release that it goes back to.
             at_least: the least number it may get, where lower ones are known to be taken although
                 the journal has lost them.
 
@@ -48,12 +55,14 @@ class ReleaseJournal(JournalFile):
                 (at_least, known.id),
             ).fetchall()
             made = db.execute(
-                "INSERT INTO releases (environment_id, number, commit_id, subject, author, image, "
-                "debug_image, stack_file, who, started_at, outcome) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')",
+                "INSERT INTO releases (environment_id, number, commit_id, subject, author, "
+                "committed_at, image, debug_image, stack_file, restores, who, started_at, outcome) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running')",
                 (
-                    *(known.id, row[0][0], commit, subject, author, image, debug_image),
-                    *(str(stack_file) if stack_file else None, who, rows.text(self.now())),
+                    *(known.id, row[0][0], commit, subject, author),
+                    *(rows.text(committed_at) if committed_at else None, image, debug_image),
+                    *(str(stack_file) if stack_file else None, restores),
+                    *(who, rows.text(self.now())),
                 ),
             )
             return _release(db, made.lastrowid)
@@ -66,7 +75,23 @@ class ReleaseJournal(JournalFile):
             )
             return _release(db, release.id)
 
-    def end_release(self, release: Release, outcome: Outcome, *, error: str = "") -> Release:
+    def set_schema_heads(self, release: Release, heads: Iterable[str]) -> Release:
+        """Write down what the database's migrations stand at, once this release's have run."""
+        with self.write() as db:
+            db.execute(
+                "UPDATE releases SET schema_heads = ? WHERE id = ?",
+                (json.dumps(list(heads)), release.id),
+            )
+            return _release(db, release.id)
+
+    def end_release(
+        self,
+        release: Release,
+        outcome: Outcome,
+        *,
+        error: str = "",
+        seconds: float | None = None,
+    ) -> Release:
         """Write down how a release ended.
 
         A success makes its environment `running`, and the time until it expires begins again.
@@ -75,6 +100,8 @@ class ReleaseJournal(JournalFile):
             release: a release that is under way.
             outcome: anything but `running`.
             error: why it failed, redacted.
+            seconds: how long the delivery took by a clock that doesn't jump; None where nobody
+                measured it.
 
         Raises:
             JournalError: it has ended already; what was written then stays.
@@ -84,9 +111,9 @@ class ReleaseJournal(JournalFile):
         with self.write() as db:
             now = self.now()
             ended = db.execute(
-                "UPDATE releases SET outcome = ?, ended_at = ?, error = ? "
+                "UPDATE releases SET outcome = ?, ended_at = ?, seconds = ?, error = ? "
                 "WHERE id = ? AND outcome = 'running'",
-                (outcome, rows.text(now), error, release.id),
+                (outcome, rows.text(now), seconds, error, release.id),
             )
             if not ended.rowcount:
                 before = _release(db, release.id)
@@ -122,6 +149,73 @@ class ReleaseJournal(JournalFile):
             ).fetchone()
         return rows.to_release(row) if row else None
 
+    def release(self, environment: Named, number: int) -> Release:
+        """One release of an environment.
+
+        Raises:
+            NotFoundError: the environment has none of that number, or the journal doesn't know it.
+        """
+        where = (environment.project, environment.name)
+        with self.read() as db:
+            row = db.execute(f"{rows.RELEASES_OF} AND number = ?3", (*where, number)).fetchone()
+            if row:
+                return rows.to_release(row)
+            get(db, environment)
+            there = [
+                each["number"] for each in db.execute(f"{rows.RELEASES_OF} ORDER BY number", where)
+            ]
+        raise NotFoundError(
+            f"{environment.name} has no release {number}; "
+            + (f"there are {_spans(there)}" if there else "nothing was delivered to it yet"),
+            remedy=f"see what was delivered with: junov releases {environment.name}",
+        )
+
+    def cut_short(self, environment: Named) -> list[Release]:
+        """The environment's releases that nobody has ended, the oldest first.
+
+        Whoever holds the environment's lock is the only run in it, so these runs were killed;
+        without the lock, the newest may still be under way.
+        """
+        with self.read() as db:
+            found = db.execute(
+                f"{rows.RELEASES_OF} AND outcome = 'running' ORDER BY number",
+                (environment.project, environment.name),
+            )
+            return [rows.to_release(row) for row in found]
+
+    def delivered_since(self, environment: Named, moment: datetime) -> list[Release]:
+        """The environment's releases that succeeded and ended later, the newest first.
+
+        Args:
+            environment: the environment.
+            moment: with its time zone; it counts to the millisecond.
+        """
+        with self.read() as db:
+            found = db.execute(
+                f"{rows.RELEASES_OF} AND outcome = 'succeeded' AND ended_at > ?3 "
+                "ORDER BY number DESC",
+                (environment.project, environment.name, rows.text(moment)),
+            )
+            return [rows.to_release(row) for row in found]
+
+    def stack_files_with(self, image: str) -> list[Path]:
+        """The stack files of all environments' releases that run an image.
+
+        Args:
+            image: as for `Release`.
+
+        Returns:
+            Each once, in the order in which they were written down. A file may have been removed
+            since; one that is still there is one that can be gone back to.
+        """
+        with self.read() as db:
+            found = db.execute(
+                "SELECT stack_file FROM releases WHERE image = ? AND stack_file IS NOT NULL "
+                "GROUP BY stack_file ORDER BY min(id)",
+                (image,),
+            )
+            return [Path(row["stack_file"]) for row in found]
+
     def step_started(self, release: Release, name: str) -> Step:
         """Write down that a step of a release begins, before it does."""
         with self.write() as db:
@@ -134,13 +228,13 @@ class ReleaseJournal(JournalFile):
             )
             return _step(db, made.lastrowid)
 
-    def step_done(self, step: Step, detail: str = "") -> Step:
-        """Write down that a step has been done, and what came of it."""
-        return self._end_step(step, "done", detail)
+    def step_done(self, step: Step, detail: str = "", *, seconds: float | None = None) -> Step:
+        """Write down that a step has been done, what came of it, and how long it took."""
+        return self._end_step(step, "done", detail, seconds)
 
-    def step_failed(self, step: Step, detail: str) -> Step:
-        """Write down that a step has failed, and why."""
-        return self._end_step(step, "failed", detail)
+    def step_failed(self, step: Step, detail: str, *, seconds: float | None = None) -> Step:
+        """Write down that a step has failed, why, and how long it took."""
+        return self._end_step(step, "failed", detail, seconds)
 
     def steps(self, release: Release) -> list[Step]:
         """The steps of a release, in their order."""
@@ -150,11 +244,11 @@ class ReleaseJournal(JournalFile):
             )
             return [rows.to_step(row) for row in found]
 
-    def _end_step(self, step: Step, state: StepState, detail: str) -> Step:
+    def _end_step(self, step: Step, state: StepState, detail: str, seconds: float | None) -> Step:
         with self.write() as db:
             db.execute(
-                "UPDATE steps SET state = ?, ended_at = ?, detail = ? WHERE id = ?",
-                (state, rows.text(self.now()), detail, step.id),
+                "UPDATE steps SET state = ?, ended_at = ?, seconds = ?, detail = ? WHERE id = ?",
+                (state, rows.text(self.now()), seconds, detail, step.id),
             )
             return _step(db, step.id)
 
@@ -165,6 +259,17 @@ _ENDED: dict[Outcome, str] = {
     "superseded": "was superseded",
     "cancelled": "was cancelled",
 }
+
+
+def _spans(numbers: Iterable[int]) -> str:
+    """Ascending numbers in few words, such as `1-7, 9`."""
+    spans: list[tuple[int, int]] = []
+    for number in numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1] = (spans[-1][0], number)
+        else:
+            spans.append((number, number))
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
 
 
 def _release(db: sqlite3.Connection, number: int | None) -> Release:

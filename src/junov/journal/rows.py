@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -83,19 +84,16 @@ def to_environment(row: sqlite3.Row) -> EnvironmentRecord:
 
 def to_release(row: sqlite3.Row, prefix: str = "") -> Release:
     """The record of a row of `releases`, whose columns may have a prefix."""
-    values = _values(row, Release, prefix)
-    values["started_at"] = moment(values["started_at"])
-    values["ended_at"] = moment(values["ended_at"])
+    values = _timed(_values(row, Release, prefix))
+    values["committed_at"] = moment(values["committed_at"])
     values["stack_file"] = Path(values["stack_file"]) if values["stack_file"] else None
+    values["schema_heads"] = tuple(json.loads(values["schema_heads"]))
     return Release(**values)
 
 
 def to_step(row: sqlite3.Row) -> Step:
     """The record of a row of `steps`."""
-    values = _values(row, Step)
-    values["started_at"] = moment(values["started_at"])
-    values["ended_at"] = moment(values["ended_at"])
-    return Step(**values)
+    return Step(**_timed(_values(row, Step)))
 
 
 def to_event(row: sqlite3.Row) -> Event:
@@ -118,6 +116,15 @@ def _values(row: sqlite3.Row, record: type[Any], prefix: str = "") -> dict[str, 
     return {
         field.name: row[prefix + _COLUMNS.get(field.name, field.name)] for field in fields(record)
     }
+
+
+def _timed(values: dict[str, Any]) -> dict[str, Any]:
+    started, ended = moment(values["started_at"]), moment(values["ended_at"])
+    seconds = values["seconds"]
+    if seconds is None and started and ended:
+        # Older journals know the moments only, and the machine's clock may have been set back.
+        seconds = max(0.0, (ended - started).total_seconds())
+    return {**values, "started_at": started, "ended_at": ended, "seconds": seconds}
 
 
 def _release_columns(table: str, prefix: str) -> str:

@@ -95,6 +95,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX events_by_environment ON events (project, environment, id)",
     ),
+    (
+        "ALTER TABLE releases ADD COLUMN committed_at TEXT",
+        "ALTER TABLE releases ADD COLUMN restores INTEGER",
+        "ALTER TABLE releases ADD COLUMN schema_heads TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE releases ADD COLUMN seconds REAL",
+        "ALTER TABLE steps ADD COLUMN seconds REAL",
+    ),
 )
 """What brings a file from one version to the next; its version is how many have been applied."""
 

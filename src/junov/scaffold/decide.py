@@ -240,7 +240,9 @@ def _migration(
         return Migrate(service=base.migration) if base.migration else None
     if not application.migrate or database is None:
         return None
-    return Migrate(service="alembic" if application.migrate[0] == "alembic" else "migrate")
+    if application.migrate[0] == "alembic":
+        return Migrate(service="alembic", downgrade=("alembic", "downgrade", "{head}"))
+    return Migrate(service="migrate")
 
 
 def _test(

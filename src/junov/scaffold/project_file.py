@@ -71,12 +71,15 @@ def _merge(old: Any, new: Mapping[str, Any]) -> None:
             old[key] = value
 
 
+_DURATIONS = ("timeout", "expires", "drain", "observe")
+
+
 def _plain(value: Any, key: str = "") -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(inner, name) for name, inner in value.items()}
     if isinstance(value, tuple):
         return [_plain(inner) for inner in value]
-    if key in ("timeout", "expires") and isinstance(value, int):
+    if key in _DURATIONS and isinstance(value, int):
         return format_duration(value)
     return value
 

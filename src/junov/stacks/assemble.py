@@ -7,7 +7,7 @@ names of volumes, the database, and junov's own variables and labels.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from junov.config.project import Project
@@ -82,7 +82,9 @@ def assemble_deploy(
     pruned = _filled(without_services(model, dropped), interpolation or {}, contents or {})
     migrate = project.migrate.service if project.migrate else None
     services = {
-        name: _deployed(name, service, project, image, values if name in own else {}, labels, own)
+        name: _deployed(
+            name, service, project, target.kind, image, values if name in own else {}, labels, own
+        )
         for name, service in pruned["services"].items()
     }
     once = _awaited_to_complete(pruned) | ({migrate} if migrate else set())
@@ -163,9 +165,20 @@ def render(stack: Stack) -> str:
     Compose would interpolate it, so every `$` of a value is written `$$`. Names are not
     interpolated, and stay as they are. The text holds secrets.
     """
-    text = json.dumps(_escaped(stack.model), indent=2, ensure_ascii=False)
+    escaped = _changed(stack.model, lambda value: value.replace("$", "$$"))
+    text = json.dumps(escaped, indent=2, ensure_ascii=False)
     # Legal in JSON as they are, but line breaks or forbidden in YAML.
     return "".join(_YAML_ESCAPES.get(letter, letter) for letter in text)
+
+
+def parse(text: str) -> Model:
+    """The model in a file that `render` made.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    model: Model = _changed(json.loads(text), lambda value: value.replace("$$", "$"))
+    return model
 
 
 _YAML_ESCAPES = {
@@ -174,13 +187,14 @@ _YAML_ESCAPES = {
 }
 
 
-def _escaped(value: Any) -> Any:
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    """The same with each text in it changed, but for names."""
     if isinstance(value, str):
-        return value.replace("$", "$$")
+        return change(value)
     if isinstance(value, Mapping):
-        return {key: _escaped(inner) for key, inner in value.items()}
+        return {key: _changed(inner, change) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_escaped(inner) for inner in value]
+        return [_changed(inner, change) for inner in value]
     return value
 
 
@@ -192,6 +206,7 @@ def _deployed(
     name: str,
     data: Mapping[str, Any],
     project: Project,
+    kind: str,
     image: str,
     values: Variables,
     labels: Mapping[str, str],
@@ -200,6 +215,10 @@ def _deployed(
     service = _service(name, data, image if name in own else None, values, labels)
     if name == project.web.service:
         service.pop("ports", None)  # the edge is the way in, and two releases stand side by side
+        replicas = project.web_in(kind).replicas
+        if replicas:
+            service.pop("scale", None)
+            service["deploy"] = {**(service.get("deploy") or {}), "replicas": replicas}
     service.pop("container_name", None)
     return service
 

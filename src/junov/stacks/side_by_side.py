@@ -9,6 +9,7 @@ from typing import Any
 from junov.environments.labels import COMMIT, RELEASE
 from junov.stacks.prune import depends_on
 from junov.stacks.stack import Stack
+from junov.stacks.variables import RELEASE_VARIABLE
 
 
 def side_by_side(stack: Stack, release: int) -> Stack:
@@ -40,6 +41,33 @@ def side_by_side(stack: Stack, release: int) -> Stack:
         background=tuple(name for name in stack.background if name not in supporting),
         supporting=tuple(supporting),
     )
+
+
+def renumbered(stack: Stack, old: int, new: int) -> Stack:
+    """A stack that was delivered before, to be delivered again under a new number.
+
+    Everything else in it stays as it was checked, its commit among it.
+
+    Args:
+        stack: what `side_by_side` made for the release `old`.
+        old: the number that it was delivered under.
+        new: the number of the release that brings it back.
+    """
+    web = f"{stack.web.removesuffix(f'-r{old}')}-r{new}"
+    services = {
+        web if name == stack.web else name: _renumbered(service, old, new)
+        for name, service in stack.model["services"].items()
+    }
+    return replace(stack, model={**stack.model, "services": services}, web=web)
+
+
+def _renumbered(service: Mapping[str, Any], old: int, new: int) -> dict[str, Any]:
+    changed = dict(service)
+    if RELEASE in service.get("labels", {}):
+        changed["labels"] = {**service["labels"], RELEASE: str(new)}
+    if (service.get("environment") or {}).get(RELEASE_VARIABLE) == str(old):
+        changed["environment"] = {**service["environment"], RELEASE_VARIABLE: str(new)}
+    return changed
 
 
 def _named(service: Mapping[str, Any], alias: str) -> dict[str, Any]:

@@ -37,3 +37,7 @@ class Stack:
     background: tuple[str, ...]
     supporting: tuple[str, ...] = ()
     secrets: frozenset[Secret] = frozenset()
+
+    def runs_once(self, service: str) -> bool:
+        """Whether a service is there to end by itself."""
+        return bool(self.model["services"][service].get("restart") == "no")

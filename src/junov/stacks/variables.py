@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from junov.environments import Environment
 
+RELEASE_VARIABLE = "JUNOV_RELEASE"
+
 
 def identity_variables(environment: Environment) -> dict[str, str]:
     """The variables of junov's own that say which environment this is."""
@@ -25,4 +27,4 @@ def release_variables(*, commit: str, release: int, url: str) -> dict[str, str]:
         release: the number of the release.
         url: the address under which the environment is reached.
     """
-    return {"JUNOV_COMMIT": commit, "JUNOV_RELEASE": str(release), "JUNOV_URL": url}
+    return {"JUNOV_COMMIT": commit, RELEASE_VARIABLE: str(release), "JUNOV_URL": url}

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from junov.edge import EdgeApi, Route
+from junov.edge import Answers, EdgeApi, Route
 from junov.errors import UnavailableError
 from junov.secret import Secret
 
@@ -50,6 +50,7 @@ def test_no_answer_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) ->
         api.ping,
         lambda: api.wait_until_routed(PROD, 0.1),
         lambda: api.wait_until_gone("notes_prod", 0.1),
+        lambda: api.answers(PROD),
     ):
         with pytest.raises(UnavailableError, match="does not answer") as error:
             attempt()
@@ -75,15 +76,32 @@ def test_another_answer_says_what_it_means(status: int, body: str, said: str) ->
             api.ping()
         with pytest.raises(UnavailableError, match=said):
             api.wait_until_routed(PROD, 1)
+        with pytest.raises(UnavailableError, match=said if status != 404 else "doesn't count"):
+            api.answers(PROD)
 
 
 def test_traefiks_own_error_is_in_the_message() -> None:
     router = (
         '{"rule": "Host(`notes.example.com`)", "entryPoints": ["web"], "status": "disabled", '
-        '"error": ["the service \\"notes_prod@file\\" does not exist"]}'
+        '"error": ["the service \\"notes_prod-r1@file\\" does not exist"]}'
     )
     with (
         answering(200, router, "application/json") as url,
-        pytest.raises(UnavailableError, match='"notes_prod@file" does not exist'),
+        pytest.raises(UnavailableError, match='"notes_prod-r1@file" does not exist'),
     ):
         EdgeApi(url, "junov", PASSWORD).wait_until_routed(PROD, 0)
+
+
+def test_an_edge_of_an_earlier_junov_counts_nothing_and_says_what_to_do() -> None:
+    with (
+        answering(404, "404 page not found\n") as url,
+        pytest.raises(UnavailableError, match="an earlier junov has started it") as error,
+    ):
+        EdgeApi(url, "junov", PASSWORD).answers(PROD)
+    assert "junov server up" in error.value.remedy
+
+
+def test_a_release_that_nobody_asked_has_no_answers() -> None:
+    said = "# TYPE traefik_config_reloads_total counter\ntraefik_config_reloads_total 8\n"
+    with answering(200, said) as url:
+        assert EdgeApi(url, "junov", PASSWORD).answers(PROD) == Answers(0, 0)

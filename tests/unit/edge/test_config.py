@@ -51,11 +51,28 @@ def test_the_access_log_keeps_no_header_and_no_query() -> None:
     assert not any("User" in name for name in fields["names"])
 
 
-def test_the_api_is_for_listed_addresses_with_the_password() -> None:
+def test_answers_are_counted_by_service_and_shown_by_no_way_of_their_own() -> None:
+    assert loaded(static_config())["metrics"] == {
+        "prometheus": {
+            "entryPoint": "api",
+            "manualRouting": True,
+            "addEntryPointsLabels": False,
+            "addRoutersLabels": False,
+            "addServicesLabels": True,
+        }
+    }
+
+
+def test_a_connection_without_a_request_ends_before_an_application_would_end_it() -> None:
+    timeouts = loaded(static_config())["serversTransport"]["forwardingTimeouts"]
+    assert timeouts == {"idleConnTimeout": "1s"}
+
+
+@pytest.mark.parametrize("service", ["api@internal", "prometheus@internal"])
+def test_the_api_and_the_counters_are_for_listed_addresses_with_the_password(service: str) -> None:
     text = access_rules(allowed=["10.213.0.1"], user="junov", password=PASSWORD)
     http = loaded(text)["http"]
-    (router,) = http["routers"].values()
-    assert router["service"] == "api@internal"
+    (router,) = (each for each in http["routers"].values() if each["service"] == service)
     assert router["entryPoints"] == ["api"]
     sources, login = (http["middlewares"][name] for name in router["middlewares"])
     assert sources["ipAllowList"] == {"sourceRange": ["127.0.0.1/32", "10.213.0.1/32"]}

@@ -39,11 +39,11 @@ def test_traefik_is_given_a_router_and_a_service() -> None:
                 "notes_prod": {
                     "entryPoints": ["web"],
                     "rule": "Host(`notes.example.com`)",
-                    "service": "notes_prod",
+                    "service": "notes_prod-r7",
                 }
             },
             "services": {
-                "notes_prod": {
+                "notes_prod-r7": {
                     "loadBalancer": {
                         "passHostHeader": True,
                         "servers": [{"url": "http://a:8000"}, {"url": "http://b:8000"}],
@@ -52,6 +52,43 @@ def test_traefik_is_given_a_router_and_a_service() -> None:
             },
         }
     }
+
+
+def test_each_release_has_a_service_of_its_own() -> None:
+    first, second = loaded(render(PROD))["http"], loaded(render(route(release=8)))["http"]
+    assert list(first["routers"]) == list(second["routers"]) == ["notes_prod"]
+    assert set(first["services"]).isdisjoint(second["services"])
+
+
+def test_no_two_environments_share_a_service() -> None:
+    # An environment may be called as another one's release.
+    assert route(name="notes_prod-r8").service != route(name="notes_prod", release=8).service
+    assert route(name="notes_prod-r8", release=1).service != route(release=81).service
+
+
+def test_a_file_of_the_first_format_is_read_and_replaced_by_the_next_deploy() -> None:
+    old = (
+        "# Written by junov at each deploy; what is changed here by hand stops the next one.\n"
+        '# junov: {"format": 1, "name": "notes_prod", "host": "notes.example.com", "servers": '
+        '["http://notes_prod-web-r7-1:8000"], "project": "notes", "environment": "prod", '
+        '"release": 7}\n'
+        "http:\n"
+        "  routers:\n"
+        "    notes_prod:\n"
+        "      entryPoints: [web]\n"
+        '      rule: "Host(`notes.example.com`)"\n'
+        "      service: notes_prod\n"
+        "  services:\n"
+        "    notes_prod:\n"
+        "      loadBalancer:\n"
+        "        passHostHeader: true\n"
+        "        servers:\n"
+        '          - url: "http://notes_prod-web-r7-1:8000"\n'
+    )
+    assert parse(old) == PROD
+    assert '"format": 2' in render(parse(old))
+    with pytest.raises(ValueError, match="its lines don't say"):
+        parse(old.replace("service: notes_prod", "service: notes_prod-r7"))
 
 
 def test_the_file_says_that_it_is_written_by_junov() -> None:
@@ -113,7 +150,10 @@ def test_what_is_not_legal_is_refused(changes: dict[str, Any]) -> None:
         ),
         ("notes.example.com`", "other.example.com`", "its lines don't say"),
         ("# junov: ", "# by hand: ", "has gone"),
-        ('"format": 1', '"format": 2', "another version"),
+        ('"format": 2', '"format": 3', "another version"),
+        ('"format": 2', '"format": 0', "another version"),
+        ('"format": 2', '"format": 1', "its lines don't say"),
+        ('"format": 2', '"format": "2"', "another version"),
         (', "release": 7', "", "can't be read"),
         ('"release": 7', '"release": 7, "more": 1', "can't be read"),
         ('"servers": [', '"servers": [[', "can't be read"),

@@ -225,6 +225,53 @@ def test_an_older_file_is_brought_up_with_its_contents(
     assert version(path) == len(schema.MIGRATIONS)
 
 
+def test_a_file_of_the_first_version_goes_on_working(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        with Journal(path) as journal:
+            journal.register(environment("prod"))
+            with journal.write() as db:
+                db.execute("UPDATE environments SET last_number = 2, status = 'running'")
+                db.execute(
+                    "INSERT INTO releases (environment_id, number, commit_id, subject, author, "
+                    "image, debug_image, stack_file, who, started_at, ended_at, outcome) VALUES "
+                    "(1, 1, 'c1', 'Begin', 'anna', ?, '', '/r/1/stack.yaml', 'anna@laptop', "
+                    "'2026-11-23T12:00:00.000+00:00', '2026-11-23T12:00:12.500+00:00', "
+                    "'succeeded'), "
+                    "(1, 2, 'c2', 'Go on', 'anna', ?, '', NULL, 'anna@laptop', "
+                    "'2026-11-23T13:00:00.000+00:00', NULL, 'running')",
+                    (IMAGE, IMAGE),
+                )
+                db.execute(
+                    "INSERT INTO steps (release_id, position, name, state, started_at, ended_at) "
+                    "VALUES (1, 1, 'migrate', 'done', '2026-11-23T12:00:00.000+00:00', "
+                    "'2026-11-23T12:00:02.000+00:00')"
+                )
+    assert version(path) == 1
+
+    with Journal(path) as journal:
+        (prod,) = journal.overview()
+        assert prod.live
+        assert (prod.live.number, prod.live.seconds, prod.live.origin) == (1, 12.5, 1)
+        assert (prod.live.committed_at, prod.live.schema_heads) == (None, ())
+        assert [step.seconds for step in journal.steps(prod.live)] == [2.0]
+        assert [each.number for each in journal.cut_short(environment("prod"))] == [2]
+        assert journal.stack_files_with(IMAGE) == [Path("/r/1/stack.yaml")]
+
+        assert prod.last
+        journal.set_schema_heads(prod.last, ["1a2b"])
+        journal.end_release(prod.last, "failed", error="it was killed", seconds=4)
+        back = journal.begin_release(
+            environment("prod"), commit="c1", image=IMAGE, who="anna", restores=1
+        )
+        assert (back.number, back.origin) == (3, 1)
+        ended = journal.release(environment("prod"), 2)
+        assert (ended.seconds, ended.schema_heads) == (4.0, ("1a2b",))
+    assert version(path) == len(schema.MIGRATIONS)
+
+
 def test_a_migration_is_whole_or_not_there_at_all(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

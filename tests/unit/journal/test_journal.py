@@ -4,64 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from junov.environments import Environment, Ref, identify
 from junov.errors import NotFoundError
-from junov.journal import Journal, JournalError, Outcome, TakenError
+from junov.journal import Journal, TakenError
 from junov.secret import Secret
-
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-DAY = 86400
-IMAGE = "127.0.0.1:5010/notes@sha256:" + "a" * 64
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = NOON
-
-    def __call__(self) -> datetime:
-        return self.at
-
-    def move(self, **by: float) -> None:
-        self.at += timedelta(**by)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def journal(tmp_path: Path, clock: Clock) -> Iterator[Journal]:
-    with Journal(tmp_path / "home" / "journal.db", now=clock) as journal:
-        yield journal
-
-
-def environment(name: str = "prod", project: str = "notes", **changes: object) -> Environment:
-    identity = identify(project, name)
-    made = Environment(
-        identity=identity,
-        kind=name.partition("/")[0],
-        tier="production" if name == "prod" else "development",
-        ref=Ref("branch", "main" if name == "prod" else name),
-        host=f"{identity.slug}.{project}.example.com",
-        image_tag="main" if name == "prod" else identity.label,
-        expires=None if name == "prod" else 7 * DAY,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def deliver(journal: Journal, env: Environment, commit: str, outcome: Outcome = "succeeded") -> int:
-    release = journal.begin_release(env, commit=commit, image=IMAGE, who="anna")
-    return journal.end_release(release, outcome).number
+from tests.unit.journal.conftest import DAY, IMAGE, NOON, Clock, deliver, environment
 
 
 def test_an_environment_is_known_by_what_it_was_registered_as(journal: Journal) -> None:
@@ -112,6 +64,20 @@ def test_environments_are_listed_by_project_and_name(journal: Journal) -> None:
     assert journal.environments("nobody") == []
 
 
+def test_an_environment_whose_project_is_not_said_has_to_be_one_projects_alone(
+    journal: Journal,
+) -> None:
+    for project, name in (("shop", "prod"), ("notes", "prod"), ("notes", "stage")):
+        journal.register(environment(name, project))
+    assert journal.environment(None, "stage").project == "notes"
+    with pytest.raises(NotFoundError) as error:
+        journal.environment(None, "prod")
+    assert error.value.message == "several projects have an environment prod: notes, shop"
+    assert "--project" in error.value.remedy
+    with pytest.raises(NotFoundError, match=r"knows no environment qa$"):
+        journal.environment(None, "qa")
+
+
 def test_a_host_belongs_to_one_environment_of_the_server(journal: Journal) -> None:
     prod = environment("prod")
     journal.register(prod)
@@ -159,44 +125,6 @@ def test_two_projects_may_each_have_a_prod(journal: Journal) -> None:
     assert len(journal.environments()) == 2
 
 
-def test_releases_are_numbered_in_their_environment(journal: Journal) -> None:
-    for name in ("prod", "stage"):
-        journal.register(environment(name))
-    assert [deliver(journal, environment("prod"), f"c{n}") for n in range(3)] == [1, 2, 3]
-    assert deliver(journal, environment("stage"), "c9") == 1
-    assert [r.number for r in journal.releases(environment("prod"))] == [3, 2, 1]
-    assert [r.commit for r in journal.releases(environment("prod"), limit=2)] == ["c2", "c1"]
-
-
-def test_a_release_tells_all_that_is_known_of_it(
-    journal: Journal, clock: Clock, tmp_path: Path
-) -> None:
-    journal.register(environment())
-    begun = journal.begin_release(
-        environment(),
-        commit="c" * 40,
-        image=IMAGE,
-        who="anna",
-        subject="Add search — наконец",
-        author="Борис",
-        debug_image=IMAGE.replace("a", "b"),
-    )
-    assert (begun.outcome, begun.ended_at, begun.seconds, begun.stack_file) == (
-        *("running", None, None),
-        None,
-    )
-    assert begun.digest == "sha256:" + "a" * 64
-    placed = journal.set_stack_file(begun, tmp_path / "stack.yaml")
-    clock.move(seconds=12.5)
-    ended = journal.end_release(begun, "failed", error="alembic ended with exit code 1")
-
-    assert placed.stack_file == ended.stack_file == tmp_path / "stack.yaml"
-    assert (ended.subject, ended.author, ended.who) == ("Add search — наконец", "Борис", "anna")
-    assert (ended.outcome, ended.error) == ("failed", "alembic ended with exit code 1")
-    assert (ended.started_at, ended.seconds) == (NOON, 12.5)
-    assert journal.last_release(environment()) == ended
-
-
 def test_a_delivery_makes_the_environment_run_and_live_longer(
     journal: Journal, clock: Clock
 ) -> None:
@@ -213,34 +141,6 @@ def test_a_delivery_makes_the_environment_run_and_live_longer(
     assert record.has_expired(NOON + timedelta(days=10))
 
 
-def test_a_release_ends_once(journal: Journal) -> None:
-    journal.register(environment())
-    release = journal.begin_release(environment(), commit="c1", image=IMAGE, who="anna")
-    journal.end_release(release, "superseded")
-    with pytest.raises(JournalError, match="release 1 has ended already: it was superseded"):
-        journal.end_release(release, "succeeded")
-    assert journal.last_release(environment(), "succeeded") is None
-    assert journal.environment("notes", "prod").status == "new"
-    with pytest.raises(ValueError, match="doesn't end"):
-        journal.end_release(release, "running")
-
-
-def test_the_last_release_of_an_outcome_is_found(journal: Journal) -> None:
-    journal.register(environment())
-    assert journal.last_release(environment()) is None
-    outcomes: tuple[Outcome, ...] = ("succeeded", "succeeded", "failed")
-    for number, outcome in enumerate(outcomes, start=1):
-        deliver(journal, environment(), f"c{number}", outcome)
-    journal.begin_release(environment(), commit="c4", image=IMAGE, who="anna")
-
-    def last(outcome: Outcome | None = None) -> str | None:
-        release = journal.last_release(environment(), outcome)
-        return release.commit if release else None
-
-    assert (last(), last("running")) == ("c4", "c4")
-    assert (last("succeeded"), last("failed"), last("cancelled")) == ("c2", "c3", None)
-
-
 def test_a_release_needs_a_registered_environment(journal: Journal) -> None:
     with pytest.raises(NotFoundError, match="no environment prod of project notes") as error:
         journal.begin_release(environment(), commit="c1", image=IMAGE, who="anna")
@@ -250,27 +150,6 @@ def test_a_release_needs_a_registered_environment(journal: Journal) -> None:
     with pytest.raises(NotFoundError):
         journal.set_status(environment(), "stopped")
     assert journal.releases(environment()) == []
-
-
-def test_steps_tell_how_far_a_release_came(journal: Journal, clock: Clock) -> None:
-    journal.register(environment())
-    release = journal.begin_release(environment(), commit="c1", image=IMAGE, who="anna")
-    network = journal.step_started(release, "network")
-    clock.move(seconds=0.25)
-    journal.step_done(network, "10.213.0.32/27")
-    migrate = journal.step_started(release, "migrate")
-    clock.move(seconds=2)
-    journal.step_failed(migrate, "exit code 1")
-    journal.step_started(release, "migrate")
-
-    # What another process finds after a kill.
-    with Journal(journal.path) as other:
-        steps = other.steps(release)
-    assert [(s.position, s.name, s.state, s.seconds, s.detail) for s in steps] == [
-        (1, "network", "done", 0.25, "10.213.0.32/27"),
-        (2, "migrate", "failed", 2.0, "exit code 1"),
-        (3, "migrate", "started", None, ""),
-    ]
 
 
 def test_forgetting_removes_releases_and_keeps_events(journal: Journal) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from junov.engine.api import Engine
 from junov.engine.inspection import Container
-from junov.errors import StageError
+from junov.errors import CommandError, StageError
 
 Ends = Literal["never", "maybe", "always"]
 
@@ -28,8 +28,8 @@ def wait_ready(
 ) -> float:
     """Wait until a container is ready.
 
-    The health path is polled fast and by us; Docker's own healthcheck, where there is one, has to
-    agree, but its interval is not waited out between our polls.
+    The health path is polled fast and by us. Docker's own healthcheck, where there is one, has to
+    agree, but its interval is not waited out: what it would run next is run at once.
 
     Args:
         engine: the engine.
@@ -56,20 +56,22 @@ def wait_ready(
         if now.state in ("exited", "dead"):
             if ends != "never" and ended.exit_code == 0:
                 return time.monotonic() - began
-            raise _failed(engine, container, f"ended with exit code {ended.exit_code}", redact)
+            raise _failed(engine, container, str(ended), redact)
         if ended.restarts >= _TOO_MANY_RESTARTS:
-            what = f"ended again and again, with exit code {ended.exit_code}"
-            raise _failed(engine, container, what, redact)
-        answered, said = _answers(health(now)) if health else (True, "")
-        if answered and now.running and ends != "always" and now.health in ("", "healthy"):
-            return time.monotonic() - began
-        if answered:
-            said = f"its healthcheck says {now.health or now.state}"
+            raise _failed(engine, container, f"{ended}, again and again", redact)
+        answered, said = answers(health(now)) if health else (True, "")
+        if answered and now.running and ends != "always":
+            agrees, said = _docker_agrees(engine, now)
+            if agrees:
+                return time.monotonic() - began
+        elif answered:
+            said = f"it is {now.state}"
         time.sleep(_POLL_SECONDS)
     raise _failed(engine, container, f"was not ready after {timeout:g} s: {said}", redact)
 
 
-def _answers(url: str) -> tuple[bool, str]:
+def answers(url: str) -> tuple[bool, str]:
+    """Whether an address answers with 2xx, and what it answered instead, in words."""
     import httpx2
 
     if not url:
@@ -79,6 +81,18 @@ def _answers(url: str) -> tuple[bool, str]:
     except httpx2.HTTPError as error:
         return False, f"{url} does not answer ({type(error).__name__})"
     return answer.is_success, f"{url} answered {answer.status_code}"
+
+
+def _docker_agrees(engine: Engine, container: Container) -> tuple[bool, str]:
+    if container.health in ("", "healthy"):
+        return True, ""
+    argv = engine.healthcheck(container.id)
+    try:
+        code, output = engine.execute(container.id, argv) if argv else (0, "")
+    except CommandError as error:
+        return False, error.message  # it has just ended; the next look tells how
+    last = output.strip().splitlines()[-1:] or ["it printed nothing"]
+    return code == 0, f"its healthcheck ends with exit code {code}: {last[0]}"
 
 
 def _failed(

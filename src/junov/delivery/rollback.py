@@ -1,0 +1,282 @@
+"""Rollback: an older release serves again, from its own record, without a checkout."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from junov.config.fields import format_duration
+from junov.delivery.admission import pulled, refuse_foreign_network
+from junov.delivery.delivered import (
+    Delivered,
+    find_release,
+    junov_yaml_of,
+    read_release,
+    write_release,
+)
+from junov.delivery.environments import EnvironmentView
+from junov.delivery.provision import ensure_database, ensure_private_network, migrate, schema_heads
+from junov.delivery.recording import Content, next_number, prune, recorded
+from junov.delivery.repair import repaired
+from junov.delivery.rollout.hooks import run_once
+from junov.delivery.rollout.rollout import roll_out
+from junov.delivery.turn import turn
+from junov.errors import JunovError, NotFoundError, StageError
+from junov.journal import Release
+from junov.process import TIMED_OUT
+from junov.site import Site
+from junov.steps import Step, Steps
+
+
+@dataclass(frozen=True)
+class Way:
+    """From the release that serves to the one that is to serve again.
+
+    Args:
+        live: the release that serves, from the journal.
+        target: the release to go back to, from the journal.
+        old: the target, as its folder has it.
+        schema: where the database's migrations stand; empty where that isn't known.
+        newer: the release whose migrations brought it there, as its folder has it; None where the
+            schema isn't ahead, or there is no such release any more.
+    """
+
+    live: Release
+    target: Release
+    old: Delivered
+    schema: tuple[str, ...]
+    newer: Delivered | None
+
+    @property
+    def schema_is_ahead(self) -> bool:
+        """Whether the database is known to stand elsewhere than the target's code wants it."""
+        return bool(self.schema and self.target.schema_heads) and (
+            self.schema != self.target.schema_heads
+        )
+
+    def lines(self) -> list[str]:
+        """What it means, a line each, for a person to read before saying yes."""
+        told = [
+            f"{_named(self.live)} serves now",
+            f"{_named(self.target)} would serve again, as it was delivered",
+        ]
+        if self.schema_is_ahead:
+            told.append(
+                f"the schema is ahead of its code: the database stands at {_heads(self.schema)}, "
+                f"the code of release {self.target.number} at {_heads(self.target.schema_heads)}"
+            )
+        return told
+
+
+def find_way(site: Site, view: EnvironmentView, to: int | None) -> Way:
+    """From what serves in an environment to the release that is asked for.
+
+    Args:
+        site: the server.
+        view: the environment.
+        to: the release's number; without it, the one that served before the one that serves. What
+            a rollback brought back counts as the release it is of, so a second rollback goes
+            further back and not forth again.
+
+    Raises:
+        NotFoundError: there is no such release, or it isn't kept any more.
+        StageError: it never served, or is the one that serves.
+    """
+    live = site.journal.last_release(view, "succeeded")
+    if live is None:
+        raise NotFoundError(
+            f"nothing has been delivered to {view.name} yet",
+            remedy=f"deliver something: junov deploy {view.ref}",
+        )
+    target = _before(site, view, live) if to is None else site.journal.release(view, to)
+    if target.outcome != "succeeded":
+        raise StageError(
+            f"release {target.number} of {view.name} never served: it {target.outcome}",
+            remedy=f"see which did: junov releases {view.name}",
+        )
+    if target.number == live.number:
+        raise StageError(
+            f"release {target.number} of {view.name} is the one that serves",
+            remedy=f"see the others: junov releases {view.name}",
+        )
+    old = read_release(site, view.identity, target.number)
+    schema = schema_heads(site, old)
+    return Way(live, target, old, schema, _brought_to(site, view, schema, target))
+
+
+def rollback(
+    site: Site,
+    view: EnvironmentView,
+    steps: Steps,
+    *,
+    to: int | None = None,
+    downgrade: bool = False,
+    agreed: Callable[[Way], bool],
+    wait: float | None = None,
+) -> dict[str, Any] | None:
+    """Let an older release serve again, over the same gapless path as a deploy.
+
+    It is a new release with the older one's stack and image, from the record on this server.
+
+    Args:
+        site: the server.
+        view: the environment.
+        steps: shows what is done.
+        to: the release's number; see `find_way`.
+        downgrade: take the database's schema back first, by the project's own command.
+        agreed: shown the way before anything is done; whether to go it.
+        wait: seconds to wait for another run in this environment; an hour without.
+
+    Returns:
+        The new release, for people and machines; None where nobody agreed.
+
+    Raises:
+        As `find_way`; StageError: it doesn't come up, and what served goes on serving.
+    """
+    with turn(site, view, purpose=f"rollback of {view.name}", steps=steps, wait=wait):
+        repaired(site, view, view.identity, steps)
+        way = find_way(site, view, to)
+        command = _downgrade_command(way, view) if downgrade else None
+        if not agreed(way):
+            return None
+        number = next_number(site, way.old.environment)
+        delivered = way.old.again(site, number)
+        environment, project = delivered.environment, delivered.project
+        refuse_foreign_network(site, environment)
+        with steps.step("pull", "Pull what the engine lacks") as step:
+            pulled(site, delivered.stack, step)
+        site.journal.register(environment)
+        with recorded(site, environment, number, _content(way.target), steps) as (release, steps):
+            write_release(delivered, junov_yaml_of(way.old))
+            release.is_written_to(delivered.file)
+            with steps.step("network", "Private network") as step:
+                step.note = ensure_private_network(site, environment, project).subnets[0]
+            with steps.step("database", "Database") as step:
+                step.note = str(ensure_database(site, environment, project))
+            with _upgraded_again_on_failure(site, way, steps):
+                if way.newer and command:
+                    with steps.step("downgrade", "Take the schema back") as step:
+                        _downgrade(site, way.newer, command, step)
+                release.has_schema(way.target.schema_heads)
+                roll_out(site, delivered, release.serves, steps)
+            with steps.step("prune", "Forget what is too old") as step:
+                prune(site, environment, number, step)
+    return {
+        "environment": view.name,
+        "release": number,
+        "restores": way.target.origin,
+        "commit": way.target.commit,
+        "digest": way.target.digest,
+        "url": site.server.url(environment.host),
+    }
+
+
+def _before(site: Site, view: EnvironmentView, live: Release) -> Release:
+    """The newest release older than the one that serves, by what each of them really is."""
+    for release in site.journal.releases(view, limit=_LOOKED_AT):
+        served = release.outcome == "succeeded" and release.restores is None
+        if served and release.number < live.origin:
+            return release
+    raise NotFoundError(
+        f"{view.name} has no release before {live.origin} to go back to",
+        remedy=f"see those that it has: junov releases {view.name}",
+    )
+
+
+_LOOKED_AT = 1000
+
+
+def _content(target: Release) -> Content:
+    return Content(
+        commit=target.commit,
+        subject=target.subject,
+        author=target.author,
+        committed_at=target.committed_at,
+        image=target.image,
+        debug_image=target.debug_image,
+        restores=target.origin,
+    )
+
+
+def _brought_to(
+    site: Site, view: EnvironmentView, schema: tuple[str, ...], target: Release
+) -> Delivered | None:
+    """The newest release that is kept and whose code knows the schema as it is."""
+    if schema == target.schema_heads:
+        return None
+    for release in site.journal.releases(view, limit=_LOOKED_AT):
+        if release.schema_heads == schema:
+            found = find_release(site, view.identity, release.number)
+            if found:
+                return found
+    return None
+
+
+def _downgrade_command(way: Way, view: EnvironmentView) -> tuple[str, ...] | None:
+    """The project's command that takes the schema back; None where it is where it should be.
+
+    Raises:
+        StageError: there is no such command, or it isn't known where to go back to.
+    """
+    heads, newer = way.target.schema_heads, way.newer
+    if way.schema and way.schema == heads:
+        return None
+    if len(heads) != 1 or newer is None or newer.project.migrate is None:
+        raise StageError(
+            f"the schema stands at {_heads(way.schema)} and would have to go back to "
+            f"{_heads(heads)}; there is no way to do that by itself",
+            remedy=f"take it back by hand: junov env exec {view.name} -- alembic downgrade …, then "
+            "roll back without --downgrade",
+        )
+    command = newer.project.migrate.downgrade
+    if command is None:
+        raise StageError(
+            f"release {newer.release} of {view.name} has no `migrate.downgrade` in its junov.yaml",
+            remedy='set it and deploy once, such as: downgrade: [alembic, downgrade, "{head}"]',
+        )
+    return tuple(word.replace("{head}", heads[0]) for word in command)
+
+
+def _downgrade(site: Site, newer: Delivered, command: tuple[str, ...], step: Step) -> None:
+    migrations = newer.project.migrate
+    if migrations is None or newer.stack.migrate is None:
+        raise AssertionError(newer)
+    code = run_once(site, newer, newer.stack.migrate, command, migrations.timeout, step)
+    if code == TIMED_OUT:
+        raise StageError(
+            f"the downgrade had not ended after {format_duration(migrations.timeout)} and was "
+            "ended",
+            remedy="see what it waits for; what served goes on serving",
+        )
+    if code:
+        raise StageError(
+            f"the downgrade failed: `{shlex.join(command)}` ended with exit code {code}",
+            remedy="its last lines are above; what served goes on serving",
+        )
+    step.note = f"`{shlex.join(command)}` with the code of release {newer.release}"
+
+
+@contextmanager
+def _upgraded_again_on_failure(site: Site, way: Way, steps: Steps) -> Iterator[None]:
+    """Whatever fails in the block: the schema is brought back to what still serves."""
+    try:
+        yield
+    except BaseException:
+        newer = way.newer
+        if newer and schema_heads(site, newer) != way.schema:
+            # What failed first is what has to be told; what fails here, its step says.
+            with suppress(JunovError), steps.step("upgrade", "Upgrade the schema again") as step:
+                migrate(site, newer, step)
+        raise
+
+
+def _named(release: Release) -> str:
+    subject = f" {release.subject}" if release.subject else ""
+    return f"release {release.number} ({release.commit[:8]}{subject})"
+
+
+def _heads(heads: tuple[str, ...]) -> str:
+    return " and ".join(heads) or "(not known)"

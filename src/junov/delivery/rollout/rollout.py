@@ -1,0 +1,174 @@
+"""The gapless path: a release's containers up beside the old ones, the edge over, the old down.
+
+Until the old ones are stopped there is a way back, and whatever fails takes it: an error, Ctrl-C, a
+release that fails while it is observed. A run that is killed takes no way at all; what it leaves
+is finished or undone by the next one (see `repair`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from junov.delivery.delivered import Delivered, find_release
+from junov.delivery.rollout.containers import (
+    belongs,
+    containers_of,
+    put_back,
+    release_of,
+    roll_background,
+    start_supporting,
+    start_web,
+    stop_and_remove,
+    web_of,
+)
+from junov.delivery.rollout.hooks import run_hooks
+from junov.delivery.rollout.observe import observe
+from junov.delivery.rollout.traffic import drain, route_to, switch
+from junov.delivery.rollout.verify import fetch_through_edge
+from junov.edge import Route
+from junov.errors import JunovError
+from junov.site import Site
+from junov.steps import Step, Steps
+
+
+def roll_out(site: Site, delivered: Delivered, serves: Callable[[], None], steps: Steps) -> None:
+    """Bring a release to serve, and take down whatever served before it.
+
+    Args:
+        site: the server.
+        delivered: the release; its network, database and schema are there.
+        serves: called once there is no way back: from then on this is what the environment runs.
+        steps: shows what is done.
+
+    Raises:
+        StageError: it doesn't come up, or fails while it is observed; what served before does so
+            again.
+        HostTakenError: another environment has the host; likewise.
+        UnavailableError: the engine or the edge doesn't answer.
+    """
+    before = _find_before(site, delivered)
+    web = delivered.web
+    with _undone_on_failure(site, delivered, before, steps):
+        with steps.step("supporting", "Supporting services") as step:
+            start_supporting(site, delivered, step)
+        with steps.step("web", f"Start {web.service} beside the old") as step:
+            route = route_to(delivered, start_web(site, delivered, step))
+        with steps.step("switch", f"Switch {route.host}") as step:
+            step.note = f"after {switch(site, route):.2f} s"
+        switched = time.monotonic()
+        with steps.step("verify", "Fetch it through the edge") as step:
+            fetch_through_edge(site, delivered.environment, web, step)
+        with steps.step("background", "Background services") as step:
+            roll_background(site, delivered, step)
+        with steps.step("after", "Hooks after") as step:
+            run_hooks(site, delivered, delivered.project.hooks.after, step)
+        with steps.step("observe", "Observe it, with the old kept") as step:
+            if before.route:
+                observe(site, delivered, route, before.share_of_errors, step)
+            else:
+                step.note = "there is no release to go back to"
+    serves()
+    old = [
+        each
+        for each in containers_of(site, delivered.environment.identity)
+        if not belongs(each, delivered)
+    ]
+    with steps.step("drain", "Let requests to the old end") as step:
+        left = web.drain - (time.monotonic() - switched)
+        drain(site, old, before.port, left, step)
+    with steps.step("retire", "Stop the old") as step:
+        stop_and_remove(site, old)
+        step.note = ", ".join(each.name for each in old) or "there was none"
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What served before a rollout.
+
+    Args:
+        route: where requests went; None where nothing served.
+        delivered: the release they went to; None where its record is lost.
+        share_of_errors: how many of its answers were 5xx. The edge forgets that at the switch.
+    """
+
+    route: Route | None
+    delivered: Delivered | None
+    share_of_errors: float
+
+    @property
+    def port(self) -> int:
+        """Where its web listens."""
+        return int(self.route.servers[0].rpartition(":")[2]) if self.route else 0
+
+    def runs(self, site: Site) -> bool:
+        """Whether the containers that it leads to still run."""
+        servers = self.route.servers if self.route else ()
+        ids = [server.removeprefix("http://").rpartition(":")[0] for server in servers]
+        found = [site.engine.container(name) for name in ids]
+        return bool(found) and all(each is not None and each.running for each in found)
+
+
+def _find_before(site: Site, delivered: Delivered) -> _Before:
+    identity = delivered.environment.identity
+    route = site.routes.read(identity.route)
+    if route is None:
+        return _Before(None, None, 0.0)
+    share = site.edge_api.answers(route).share if delivered.web.observe else 0.0
+    return _Before(route, find_release(site, identity, route.release), share)
+
+
+@contextmanager
+def _undone_on_failure(
+    site: Site, delivered: Delivered, before: _Before, steps: Steps
+) -> Iterator[None]:
+    """Whatever fails in the block: what served before does so again, with all that it had."""
+    try:
+        yield
+    except BaseException:
+        back = f"Go back to release {before.route.release}" if before.route else "Take it back"
+        # What failed first is what has to be told; that the way back failed as well, its step says.
+        with suppress(JunovError), steps.step("undo", back) as step:
+            _undo(site, delivered, before, step)
+        raise
+
+
+def _undo(site: Site, delivered: Delivered, before: _Before, step: Step) -> None:
+    identity = delivered.environment.identity
+    now = site.routes.read(identity.route)
+    if now != before.route and not _reroute(site, delivered, before, step):
+        return
+    # From here on nobody is sent to the new containers any more.
+    try:
+        if before.delivered:
+            put_back(site, before.delivered, step)
+    finally:
+        stop_and_remove(site, web_of(site, delivered))
+    kept = set(before.delivered.stack.background) if before.delivered else set()
+    failed = [
+        each
+        for each in containers_of(site, identity)
+        if release_of(each) == delivered.release
+        # Without a record of the old release there is nothing better than what now runs.
+        and (before.delivered or not before.route)
+        and each.service not in kept
+    ]
+    stop_and_remove(site, failed)
+    if before.route:
+        step.note = f"release {before.route.release} serves"
+
+
+def _reroute(site: Site, delivered: Delivered, before: _Before, step: Step) -> bool:
+    """Send requests where they went before; whether that could be done."""
+    if before.route is None:
+        site.routes.remove(delivered.environment.identity.route)
+        site.edge_api.wait_until_gone(delivered.environment.identity.route)
+        return True
+    if not before.runs(site):
+        step.note = "the release before doesn't run any more; the new one was left where it is"
+        return False
+    switch(site, before.route)
+    drain(site, web_of(site, delivered), delivered.web.port, delivered.web.drain, step)
+    return True

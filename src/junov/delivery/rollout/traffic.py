@@ -1,0 +1,94 @@
+"""Where an environment's requests go: switched to new containers, and drained from old ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from junov.delivery.delivered import Delivered
+from junov.edge import Route, open_connections
+from junov.engine.inspection import Container
+from junov.errors import UnavailableError
+from junov.site import Site
+from junov.steps import Step
+
+ROUTE_SECONDS = 15.0
+_POLL_SECONDS = 0.2
+_TABLES = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
+
+
+def route_to(delivered: Delivered, containers: Sequence[Container]) -> Route:
+    """The route that leads an environment's requests to these containers of a release."""
+    environment = delivered.environment
+    return Route(
+        name=environment.identity.route,
+        host=environment.host,
+        # Not by address: that changes when the engine restarts. Not by name: the edge looks a name
+        # up in every network that it is in, and in another environment's network somebody may have
+        # taken it for an alias. An id cannot be known before it is there.
+        servers=tuple(f"http://{each.id[:12]}:{delivered.web.port}" for each in containers),
+        project=environment.project,
+        environment=environment.name,
+        release=delivered.release,
+    )
+
+
+def switch(site: Site, route: Route) -> float:
+    """Send requests where a route leads, and wait until the edge does so.
+
+    Returns:
+        How long that took, in seconds.
+
+    Raises:
+        HostTakenError: another environment has the host.
+        UnavailableError: the edge doesn't take the route.
+    """
+    site.routes.write(route)
+    return site.edge_api.wait_until_routed(route, timeout=ROUTE_SECONDS)
+
+
+def drain(
+    site: Site, containers: Sequence[Container], port: int, seconds: float, step: Step
+) -> None:
+    """Wait until the requests that old containers still have are answered.
+
+    No new ones reach them any more. What is in flight is told by the edge's own connections: it
+    closes those that are idle within a second or two. What still is open when the time is up
+    (WebSockets, server-sent events, downloads) is closed when the container is stopped, last.
+
+    Args:
+        site: the server.
+        containers: the old containers.
+        port: where they listen; it need not be the port of the new ones.
+        seconds: how long to wait at most.
+        step: told what came of it.
+    """
+    addresses = [address for each in containers for address in each.addresses.values() if address]
+    servers = [(address, port) for address in addresses]
+    began = time.monotonic()
+    left = _open(site, servers)
+    first = left
+    while left and time.monotonic() - began < seconds:
+        time.sleep(_POLL_SECONDS)
+        left = _open(site, servers)
+    took = time.monotonic() - began
+    if left:
+        step.note = f"{left} of {first} connections were still open after {took:.0f} s"
+    elif first:
+        step.note = f"{first} connections ended within {took:.1f} s"
+    else:
+        step.note = "nothing was under way"
+
+
+def _open(site: Site, servers: list[tuple[str, int]]) -> int:
+    if not servers:
+        return 0
+    _, tables = site.engine.execute(site.part("edge").id, _TABLES)
+    try:
+        return open_connections(tables, servers)
+    except ValueError:
+        raise UnavailableError(
+            "the edge's connections can't be read",
+            remedy="look at it with: junov server doctor",
+            detail=tables,
+        ) from None
