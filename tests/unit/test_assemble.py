@@ -364,3 +364,18 @@ def test_every_value_comes_through_compose_unchanged(tmp_path: Path, values: lis
     assert read["configs"]["c"]["content"] == (values[0] or "x")
     assert read["networks"]["default"]["name"] == "notes_prod"
     assert read["networks"]["default"]["external"] is True
+
+
+def test_web_has_as_many_containers_as_the_project_wants_in_that_kind() -> None:
+    def replicas(settings: dict[str, Any], **kind: int) -> object:
+        data = PROJECT.model_dump(exclude_unset=True, mode="json") | {"web": settings}
+        data["environments"] = {"prod": {"branch": "main", "host": "notes.example.com", **kind}}
+        project = Project.model_validate(data)
+        model: dict[str, Any] = {**MODEL, "services": {**MODEL["services"]}}
+        model["services"]["web"] = {**MODEL["services"]["web"], "deploy": {"replicas": 4}}
+        stack = deployed(model, project=project)
+        return stack.model["services"]["web"]["deploy"]["replicas"]
+
+    assert replicas({}) == 4, "what the compose file says"
+    assert replicas({"replicas": 2}) == 2
+    assert replicas({"replicas": 2}, replicas=3) == 3

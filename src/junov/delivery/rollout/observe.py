@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from junov.config.fields import format_duration
 from junov.delivery.delivered import Delivered
 from junov.delivery.rollout.containers import containers_of, health_url, web_of
 from junov.delivery.rollout.readiness import answers
@@ -47,6 +48,7 @@ def observe(site: Site, delivered: Delivered, route: Route, usual: float, step: 
     if not seconds:
         step.note = "not asked for"
         return
+    step.say(f"the release before is kept for {format_duration(seconds)}")
     watch = _Watch(site, delivered, route, usual)
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:

@@ -146,16 +146,11 @@ def _undo(site: Site, delivered: Delivered, before: _Before, step: Step) -> None
             put_back(site, before.delivered, step)
     finally:
         stop_and_remove(site, web_of(site, delivered))
-    kept = set(before.delivered.stack.background) if before.delivered else set()
-    failed = [
-        each
-        for each in containers_of(site, identity)
-        if release_of(each) == delivered.release
-        # Without a record of the old release there is nothing better than what now runs.
-        and (before.delivered or not before.route)
-        and each.service not in kept
-    ]
-    stop_and_remove(site, failed)
+    if before.delivered or not before.route:
+        # What the old release didn't have. Where its record is lost, there is nothing better than
+        # what now runs.
+        there = containers_of(site, identity)
+        stop_and_remove(site, [each for each in there if release_of(each) == delivered.release])
     if before.route:
         step.note = f"release {before.route.release} serves"
 
