@@ -108,7 +108,7 @@ def commands() -> str:
         "# Commands\n",
         "Every command has `--help`, which says the same. Exit codes: 0 done, 1 something you can "
         "mend, 2 wrong\nusage, 3 a bug of junov, 4 superseded by a newer commit, "
-        "130 interrupted.\n",
+        "130 interrupted, 143 terminated.\n",
     ]
     for path, text in _helps(root, ("junov",)):
         parts += [f"{'#' * min(len(path) + 1, 4)} {' '.join(path)}\n", f"```\n{text}\n```\n"]

@@ -64,7 +64,7 @@ class LazyGroup(click.Group):
     commands_at=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every command has --help. Exit codes: 0 done, 1 something you can mend, 2 wrong usage, "
-    "3 a bug of junov, 4 superseded by a newer commit, 130 interrupted.",
+    "3 a bug of junov, 4 superseded by a newer commit, 130 interrupted, 143 terminated.",
 )
 @click.version_option(__version__, "-V", "--version", message="junov %(version)s")
 def root() -> None:

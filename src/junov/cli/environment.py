@@ -12,7 +12,7 @@ from junov.config.project import FILE_NAME, find_project, nearby
 from junov.config.yamlfile import read_yaml
 from junov.errors import ConfigError, NotFoundError, Place, Problem
 
-name = click.argument("name")
+name = click.argument("name", metavar="ENV")
 of_project = click.option(
     "-p",
     "--project",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from junov.cli import options
-from junov.cli.environment import of_project, project_here
+from junov.cli.environment import name, of_project, project_here
 from junov.cli.tables import in_words, print_fields, print_json, print_table, short_moment
 from junov.site import Site
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="ENV")
+@name
 @click.argument("number", metavar="[NUMBER]", type=click.IntRange(min=1), required=False)
 @of_project
 @click.option(

@@ -49,20 +49,23 @@ def rollback(
     serves goes on doing so until the older one is ready, as in a deploy. Where the database's
     schema is ahead of its code, that is told and asked about first.
     """
-    from junov.delivery.rollback import Way
+    from junov.delivery.rollback import Way, find_way
     from junov.delivery.rollback import rollback as story
 
-    def agreed(way: Way) -> bool:
+    def tell(way: Way) -> None:
         for line in way.lines():
             click.echo(line, err=True)
-        if dry_run:
-            return False
+
+    def ask(way: Way) -> None:
+        tell(way)
         if way.schema_is_ahead and not downgrade and not yes:
             click.confirm("Go on?", abort=True, err=True)
-        return True
 
     site = Site()
     view = find_environment(site, name, project or project_here(to_change=True))
+    if dry_run:
+        tell(find_way(site, view, to))
+        return
     with shown(as_json=as_json, verbose=verbose) as progress:
         result = story(
             site,
@@ -70,8 +73,7 @@ def rollback(
             Steps(progress),
             to=to,
             downgrade=downgrade,
-            agreed=agreed,
+            ask=ask,
             wait=0 if no_wait else None,
         )
-    if result is not None:
-        print_result(result, as_json=as_json)
+    print_result(result, as_json=as_json)

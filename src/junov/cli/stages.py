@@ -129,8 +129,8 @@ def deploy(
 ) -> None:
     """Deliver a promoted image to its environment.
 
-    The image comes from the registry by its digest. If anything fails before the switch, the
-    release that ran goes on serving.
+    The image comes from the registry by its digest. Whatever fails until the new release has proved
+    itself, the release that ran goes on serving.
     """
     from junov.delivery.deploy import deploy as story
     from junov.delivery.deploy import plan

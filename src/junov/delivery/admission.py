@@ -97,6 +97,15 @@ def pulled(site: Site, stack: Stack, step: Step) -> None:
     step.note = ", ".join(missing) or "the engine has it"
 
 
+def require_edge(site: Site) -> None:
+    """See to it that the edge would take a route, before anything is changed.
+
+    Raises:
+        UnavailableError: it doesn't run, or doesn't answer.
+    """
+    site.edge_api.ping()
+
+
 def refuse_foreign_network(site: Site, environment: Environment) -> None:
     """Refuse an environment whose network's name is taken, before anything is written down.
 

@@ -12,6 +12,7 @@ from junov.delivery.admission import (
     refuse_foreign_network,
     refuse_over_limit,
     register,
+    require_edge,
 )
 from junov.delivery.checked import deployed_stack
 from junov.delivery.delivered import Delivered, release_folder, write_release
@@ -66,6 +67,7 @@ def deploy(
             step.note = image.digest
         refuse_over_limit(site, project, environment)
         refuse_foreign_network(site, environment)
+        require_edge(site)
         repaired(site, environment, environment.identity, steps)
         number = next_number(site, environment)
         with steps.step("check", "Resolve and check the stack") as step:
@@ -121,6 +123,7 @@ def plan(source: Source, site: Site, steps: Steps) -> dict[str, Any]:
         image, facts = admitted_image(source, site, environment)
         step.note = image.digest
     refuse_over_limit(site, project, environment)
+    require_edge(site)
     with steps.step("check", "Resolve and check the stack"):
         stack = deployed_stack(source.folder, environment, site, image, facts, release=0)
     with steps.step("plan", "What would be done") as step:

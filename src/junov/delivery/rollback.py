@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from junov.config.fields import format_duration
-from junov.delivery.admission import pulled, refuse_foreign_network
+from junov.delivery.admission import pulled, refuse_foreign_network, require_edge
 from junov.delivery.delivered import (
     Delivered,
     find_release,
@@ -102,7 +102,8 @@ def find_way(site: Site, view: EnvironmentView, to: int | None) -> Way:
             f"release {target.number} of {view.name} is the one that serves",
             remedy=f"see the others: junov releases {view.name}",
         )
-    old = read_release(site, view.identity, target.number)
+    # What a rollback brought back is kept as the release that it is of.
+    old = read_release(site, view.identity, target.origin)
     schema = schema_heads(site, old)
     return Way(live, target, old, schema, _brought_to(site, view, schema, target))
 
@@ -114,9 +115,9 @@ def rollback(
     *,
     to: int | None = None,
     downgrade: bool = False,
-    agreed: Callable[[Way], bool],
+    ask: Callable[[Way], None],
     wait: float | None = None,
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """Let an older release serve again, over the same gapless path as a deploy.
 
     It is a new release with the older one's stack and image, from the record on this server.
@@ -127,21 +128,21 @@ def rollback(
         steps: shows what is done.
         to: the release's number; see `find_way`.
         downgrade: take the database's schema back first, by the project's own command.
-        agreed: shown the way before anything is done; whether to go it.
+        ask: shown the way before any of it is gone; what it raises ends the rollback.
         wait: seconds to wait for another run in this environment; an hour without.
 
     Returns:
-        The new release, for people and machines; None where nobody agreed.
+        The new release, for people and machines.
 
     Raises:
         As `find_way`; StageError: it doesn't come up, and what served goes on serving.
     """
     with turn(site, view, purpose=f"rollback of {view.name}", steps=steps, wait=wait):
+        require_edge(site)
         repaired(site, view, view.identity, steps)
         way = find_way(site, view, to)
         command = _downgrade_command(way, view) if downgrade else None
-        if not agreed(way):
-            return None
+        ask(way)
         number = next_number(site, way.old.environment)
         delivered = way.old.again(site, number)
         environment, project = delivered.environment, delivered.project
@@ -175,11 +176,10 @@ def rollback(
 
 
 def _before(site: Site, view: EnvironmentView, live: Release) -> Release:
-    """The newest release older than the one that serves, by what each of them really is."""
+    """The release that served before the one that serves, by what each of them really is."""
     for release in site.journal.releases(view, limit=_LOOKED_AT):
-        served = release.outcome == "succeeded" and release.restores is None
-        if served and release.number < live.origin:
-            return release
+        if release.outcome == "succeeded" and release.number < live.origin:
+            return site.journal.release(view, release.origin)
     raise NotFoundError(
         f"{view.name} has no release before {live.origin} to go back to",
         remedy=f"see those that it has: junov releases {view.name}",

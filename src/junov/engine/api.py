@@ -100,7 +100,8 @@ class Engine:
         except NotFound:
             return None
         state = raw["State"]
-        return Ended(int(state["ExitCode"]), int(raw["RestartCount"]), bool(state.get("OOMKilled")))
+        code = None if state["Status"] == "running" else int(state["ExitCode"])
+        return Ended(code, int(raw["RestartCount"]), bool(state.get("OOMKilled")))
 
     def healthcheck(self, container_id: str) -> tuple[str, ...]:
         """The command that Docker asks a container's health with; empty where it has none."""

@@ -14,6 +14,10 @@ from junov.process import TIMED_OUT, Result, run
 _REMOVE_SECONDS = 30
 WAIT_SECONDS = 180
 
+# Containers of other releases stand beside a release's own until they are removed, by label.
+# Compose would warn of them, and advise to remove what serves.
+_BESIDE_OTHERS = {"COMPOSE_IGNORE_ORPHANS": "1"}
+
 
 def run_once_argv(
     compose: Sequence[str], stack: Path, service: str, command: Sequence[str], name: str
@@ -96,7 +100,8 @@ class Compose:
         argv = run_once_argv(self._argv, stack, service, command, name)
         ended = False
         try:
-            code = self._run(argv, timeout=timeout, on_line=on_line).exit_code
+            result = self._run(argv, timeout=timeout, on_line=on_line, env=_BESIDE_OTHERS)
+            code = result.exit_code
             ended = code != TIMED_OUT
         finally:
             if not ended:
@@ -115,9 +120,8 @@ class Compose:
 
     def up(self, stack: Path, services: Sequence[str], *, on_line: Line) -> None:
         """See `Runtime.up`."""
-        # Containers of other releases stand beside these; they are removed by label, later.
-        beside = {"COMPOSE_IGNORE_ORPHANS": "1"}
-        result = self._run(up_argv(self._argv, stack, services), on_line=on_line, env=beside)
+        argv = up_argv(self._argv, stack, services)
+        result = self._run(argv, on_line=on_line, env=_BESIDE_OTHERS)
         if not result.ok:
             raise CommandError(
                 f"the engine could not start {', '.join(services)}",

@@ -68,18 +68,21 @@ class Ended:
     """How a container last ended.
 
     Args:
-        exit_code: its exit code.
+        exit_code: its exit code; None where it runs again, and the engine has forgotten it.
         restarts: how often the engine has restarted it.
         out_of_memory: whether the kernel killed it for taking more memory than it may.
     """
 
-    exit_code: int
+    exit_code: int | None
     restarts: int
     out_of_memory: bool = False
 
     def __str__(self) -> str:
+        code = "" if self.exit_code is None else f" (exit code {self.exit_code})"
         if self.out_of_memory:
-            return f"was killed for taking more memory than it may (exit code {self.exit_code})"
+            return f"was killed for taking more memory than it may{code}"
+        if self.exit_code is None:
+            return "ended, and was started again by the engine"
         return f"ended with exit code {self.exit_code}"
 
 

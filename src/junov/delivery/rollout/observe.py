@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from junov.config.fields import format_duration
 from junov.delivery.delivered import Delivered
 from junov.delivery.rollout.containers import containers_of, health_url, web_of
-from junov.delivery.rollout.readiness import answers
+from junov.delivery.rollout.readiness import ask
 from junov.edge import Answers, Route
 from junov.engine.inspection import Container
 from junov.errors import StageError
@@ -27,7 +27,7 @@ TIMES_AS_BAD = 2
 
 _LOOK_SECONDS = 0.5
 _SILENCES = 3  # so many looks in a row at a health path that doesn't answer
-_TOO_MANY_RESTARTS = 3
+_TOO_MANY_RESTARTS = 2  # of a background service; one of web is enough
 
 
 def observe(site: Site, delivered: Delivered, route: Route, usual: float, step: Step) -> None:
@@ -81,7 +81,7 @@ class _Watch:
         ended = self.site.engine.ended(container.id)
         if ended is None or (container.ended_well and not is_web):
             return
-        if ended.restarts > (0 if is_web else _TOO_MANY_RESTARTS - 1) or container.state in (
+        if ended.restarts >= (1 if is_web else _TOO_MANY_RESTARTS) or container.state in (
             "exited",
             "dead",
         ):
@@ -89,10 +89,11 @@ class _Watch:
         if container.health == "unhealthy":
             raise self._failed(f"{container.name} says it is unhealthy", container)
         if is_web:
-            answered, said = answers(health_url(container, self.delivered))
-            self.silent[container.id] = 0 if answered else self.silent.get(container.id, 0) + 1
-            if self.silent[container.id] >= _SILENCES:
-                raise self._failed(f"{container.name} stopped answering: {said}", container)
+            answer = ask(health_url(container, self.delivered))
+            silences = 0 if answer.is_well else self.silent.get(container.id, 0) + 1
+            self.silent[container.id] = silences
+            if silences >= _SILENCES:
+                raise self._failed(f"{container.name} stopped answering: {answer}", container)
 
     def _failed(self, what: str, container: Container | None) -> StageError:
         log = self.site.engine.last_log_lines(container.id) if container else ""

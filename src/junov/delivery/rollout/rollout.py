@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from junov.delivery.delivered import Delivered, find_release
@@ -17,7 +17,6 @@ from junov.delivery.rollout.containers import (
     belongs,
     containers_of,
     put_back,
-    release_of,
     roll_background,
     start_supporting,
     start_web,
@@ -26,10 +25,10 @@ from junov.delivery.rollout.containers import (
 )
 from junov.delivery.rollout.hooks import run_hooks
 from junov.delivery.rollout.observe import observe
-from junov.delivery.rollout.traffic import drain, route_to, switch
+from junov.delivery.rollout.traffic import drain, edge_runs, route_to, switch
 from junov.delivery.rollout.verify import fetch_through_edge
 from junov.edge import Route
-from junov.errors import JunovError
+from junov.errors import JunovError, UnavailableError
 from junov.site import Site
 from junov.steps import Step, Steps
 
@@ -128,11 +127,32 @@ def _undone_on_failure(
     try:
         yield
     except BaseException:
-        back = f"Go back to release {before.route.release}" if before.route else "Take it back"
-        # What failed first is what has to be told; that the way back failed as well, its step says.
-        with suppress(JunovError), steps.step("undo", back) as step:
-            _undo(site, delivered, before, step)
+        # What failed first is what has to be told as the error.
+        try:
+            _take_back(site, delivered, before, steps)
+        except JunovError as error:
+            route = site.routes.read(delivered.environment.identity.route)
+            serving = f"release {route.release} serves" if route else "nothing serves"
+            steps.saying("undone")(
+                f"the way back failed as well: {error.message}; {serving}, and the next deploy or "
+                "`junov env repair` sees to the rest"
+            )
         raise
+
+
+def _take_back(site: Site, delivered: Delivered, before: _Before, steps: Steps) -> None:
+    title = f"Go back to release {before.route.release}" if before.route else "Take it back"
+    step: Step | None = None
+    try:
+        with steps.step("undo", title) as step:
+            _undo(site, delivered, before, step)
+    except JunovError:
+        if step:
+            raise
+        # It can't be recorded, such as on a full disk. It has to be done all the same.
+        step = Step("undo", steps.saying("undo"))
+        _undo(site, delivered, before, step)
+        steps.saying("undone")(step.note)
 
 
 def _undo(site: Site, delivered: Delivered, before: _Before, step: Step) -> None:
@@ -147,23 +167,29 @@ def _undo(site: Site, delivered: Delivered, before: _Before, step: Step) -> None
     finally:
         stop_and_remove(site, web_of(site, delivered))
     if before.delivered or not before.route:
-        # What the old release didn't have. Where its record is lost, there is nothing better than
-        # what now runs.
+        # Where the old release's record is lost, there is nothing better than what now runs.
         there = containers_of(site, identity)
-        stop_and_remove(site, [each for each in there if release_of(each) == delivered.release])
+        old = before.delivered
+        stop_and_remove(site, [each for each in there if not (old and belongs(each, old))])
     if before.route:
         step.note = f"release {before.route.release} serves"
 
 
 def _reroute(site: Site, delivered: Delivered, before: _Before, step: Step) -> bool:
     """Send requests where they went before; whether that could be done."""
-    if before.route is None:
-        site.routes.remove(delivered.environment.identity.route)
-        site.edge_api.wait_until_gone(delivered.environment.identity.route)
-        return True
-    if not before.runs(site):
+    if before.route and not before.runs(site):
         step.note = "the release before doesn't run any more; the new one was left where it is"
         return False
-    switch(site, before.route)
-    drain(site, web_of(site, delivered), delivered.web.port, delivered.web.drain, step)
+    name = delivered.environment.identity.route
+    try:
+        if before.route:
+            switch(site, before.route)
+            drain(site, web_of(site, delivered), delivered.web.port, delivered.web.drain, step)
+        else:
+            site.routes.remove(name)
+            site.edge_api.wait_until_gone(name)
+    except UnavailableError:
+        # An edge that doesn't run sends nobody anywhere, and reads the routes when it starts.
+        if edge_runs(site) or site.routes.read(name) != before.route:
+            raise
     return True

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from junov.delivery.delivered import Delivered
 from junov.edge import Route, open_connections
 from junov.engine.inspection import Container
+from junov.environments.labels import PART, SERVER
 from junov.errors import UnavailableError
 from junov.site import Site
 from junov.steps import Step
@@ -45,6 +46,12 @@ def switch(site: Site, route: Route) -> float:
     """
     site.routes.write(route)
     return site.edge_api.wait_until_routed(route, timeout=ROUTE_SECONDS)
+
+
+def edge_runs(site: Site) -> bool:
+    """Whether there is an edge at all that could send requests anywhere."""
+    labels = {SERVER: site.server.name, PART: "edge"}
+    return bool(site.engine.containers(labels, all_states=False))
 
 
 def drain(
