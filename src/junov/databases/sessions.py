@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5  # seconds
 LOCK_TIMEOUT = 60  # seconds; CREATE DATABASE of a neighbour takes well under one
 _REMEDY = "see what is wrong with: junov server doctor; start it with: junov server up"
+_FULL_REMEDY = "end what holds them, or raise `postgres.connections` in server.yaml"
+# What libpq puts before the server's own sentence: where that server is, which we say ourselves.
+_PREFIX = re.compile(r"connection failed: connection to server at .* failed: (?:FATAL: +)?")
+_FULL = re.compile(r"too many clients|connection slots are reserved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,10 @@ def session(opener: Connect, address: Address, database: str = "") -> Iterator[C
     try:
         connection = opener(address, database or address.database)
     except OperationalError as error:
+        why = _PREFIX.sub("", _first_line(error))
         raise UnavailableError(
-            f"Postgres at {address} cannot be used: {_first_line(error)}", remedy=_REMEDY
+            f"Postgres at {address} cannot be used: {why}",
+            remedy=_FULL_REMEDY if _FULL.search(why) else _REMEDY,
         ) from None
     try:
         with connection:

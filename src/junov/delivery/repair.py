@@ -2,8 +2,8 @@
 
 What an environment is to run is told by its route: until the switch that is the old release, after
 it the new one. So a repair makes the environment be what its route says and no more: containers of
-any other release go, background services come (back) to this one. Only where the release that the
-route leads to is not fit to serve, and another one that still runs is, the route is changed.
+any other release go, all other services come (back) to this one. Only where that release has failed
+already, or is not fit to serve, and another one that still runs is, the route is changed.
 
 Everything is found by the environment's own labels and by its recorded releases.
 """
@@ -26,15 +26,37 @@ from junov.delivery.rollout.containers import (
     stop_and_remove,
     web_of,
 )
-from junov.delivery.rollout.traffic import drain, route_to, switch
+from junov.delivery.rollout.rollout import UNDO
+from junov.delivery.rollout.traffic import ROUTE_SECONDS, drain, route_to, switch
 from junov.edge import Route
 from junov.engine.inspection import Container
 from junov.environments import Identity
+from junov.errors import CommandError, StageError
 from junov.journal import Release
 from junov.journal.records import Named
 from junov.locks import who
 from junov.site import Site
 from junov.steps import Step, Steps
+
+
+@dataclass(frozen=True)
+class CutShort:
+    """A release whose run was killed.
+
+    Args:
+        release: its record.
+        step: the last step that it came to; empty where it came to none.
+        undoing: whether it had failed, and its run was undoing it.
+    """
+
+    release: Release
+    step: str
+    undoing: bool
+
+    @property
+    def where(self) -> str:
+        """The end of a sentence that says when it was killed."""
+        return f" in its step {self.step}" if self.step else ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +67,7 @@ class Findings:
         identity: the environment.
         route: where its requests go; None where nothing serves.
         serving: the recorded release that they go to; None where there is none.
-        cut_short: releases whose run was killed, with the step that each was in.
+        cut_short: releases whose run was killed.
         strays: containers that this release doesn't have.
         one_offs: containers of commands, such as a migration, that nobody waits for any more.
     """
@@ -53,7 +75,7 @@ class Findings:
     identity: Identity
     route: Route | None
     serving: Delivered | None
-    cut_short: tuple[tuple[Release, str], ...]
+    cut_short: tuple[CutShort, ...]
     strays: tuple[Container, ...]
     one_offs: tuple[Container, ...]
 
@@ -64,10 +86,15 @@ class Findings:
         """The findings, a line each, for people."""
         return [
             *(
-                f"release {release.number} was cut short{f' in its step {step}' if step else ''}"
-                for release, step in self.cut_short
+                f"release {each.release.number} was cut short{each.where}"
+                for each in self.cut_short
             ),
-            *(f"{each.name} is not of the release that serves" for each in self.strays),
+            *(
+                f"{each.name} was never started"
+                if _is_half_made(each)
+                else f"{each.name} is not of the release that serves"
+                for each in self.strays
+            ),
             *(f"{each.name} runs for nobody" for each in self.one_offs),
         ]
 
@@ -82,7 +109,7 @@ def find_damage(site: Site, environment: Named, identity: Identity) -> Findings:
         route=route,
         serving=serving,
         cut_short=tuple(
-            (release, _last_step(site, release)) for release in site.journal.cut_short(environment)
+            _cut_short(site, release) for release in site.journal.cut_short(environment)
         ),
         strays=tuple(each for each in containers if _is_stray(each, route, serving)),
         one_offs=tuple(one_offs_of(site, identity)),
@@ -96,7 +123,7 @@ def repaired(site: Site, environment: Named, identity: Identity, steps: Steps) -
         What was found.
 
     Raises:
-        As `repair`.
+        UnavailableError: the engine or the edge doesn't answer.
     """
     findings = find_damage(site, environment, identity)
     if findings:
@@ -106,7 +133,7 @@ def repaired(site: Site, environment: Named, identity: Identity, steps: Steps) -
 
 
 def repair(site: Site, environment: Named, findings: Findings, step: Step) -> None:
-    """Finish or undo it; afterwards the environment has what one healthy release has.
+    """Finish or undo it; afterwards the environment runs what one healthy release does.
 
     Args:
         site: the server.
@@ -114,44 +141,40 @@ def repair(site: Site, environment: Named, findings: Findings, step: Step) -> No
         findings: from `find_damage`, under the same lock.
         step: told what is done.
 
+    What doesn't come up is told and left as it is: what comes next may be the deploy that mends it.
+
     Raises:
-        StageError: a background service doesn't come up.
         UnavailableError: the engine or the edge doesn't answer.
     """
     for line in findings.lines():
         step.say(line)
     remove(site, findings.one_offs)
-    serving = _chosen(site, findings, step)
-    if serving:
-        if not _has_all(site, serving):
-            start_supporting(site, serving, step)
-            roll_background(site, serving, step)
-        _drain(site, serving, findings.strays, step)
+    # Compose would take them for the containers that they were to become.
+    remove(site, [each for each in findings.strays if _is_half_made(each)])
+    serving, problem = _completed(site, findings, step)
     strays = [
         each
         for each in containers_of(site, findings.identity)
-        if (not belongs(each, serving) if serving else _is_stray(each, findings.route, None))
+        if _is_stray(each, findings.route, serving)
     ]
+    if serving:
+        _drain(site, serving, strays, step)
     stop_and_remove(site, strays)
-    done = [f"removed {each.name}" for each in (*findings.one_offs, *strays)]
     number = serving.release if serving else findings.route.release if findings.route else None
-    for release, in_step in findings.cut_short:
-        where = f" in its step {in_step}" if in_step else ""
-        if release.number == number:
-            site.journal.end_release(
-                release, "succeeded", error=f"its run was killed{where}; a later one finished it"
-            )
-            done.append(f"finished release {release.number}")
-        else:
-            site.journal.end_release(
-                release, "superseded", error=f"its run was killed{where}; a later one undid it"
-            )
-            done.append(f"undid release {release.number}")
+    done = [f"removed {each.name}" for each in (*findings.one_offs, *strays)]
+    done += [_ended(site, each, number, problem) for each in findings.cut_short]
     site.journal.event("repaired", who=who(), environment=environment, detail="; ".join(done))
-    step.note = ", ".join(done)
+    step.note = ", ".join([*done, *([problem] if problem else [])])
+
+
+def _is_half_made(container: Container) -> bool:
+    """Whether it was made and never started: its run was killed in between."""
+    return container.state == "created"
 
 
 def _is_stray(container: Container, route: Route | None, serving: Delivered | None) -> bool:
+    if _is_half_made(container):
+        return True
     if serving:
         return not belongs(container, serving)
     # Without a record of what serves, its number is all there is to go by.
@@ -159,30 +182,72 @@ def _is_stray(container: Container, route: Route | None, serving: Delivered | No
     return number is not None and number != (route.release if route else None)
 
 
-def _last_step(site: Site, release: Release) -> str:
+def _cut_short(site: Site, release: Release) -> CutShort:
     steps = site.journal.steps(release)
-    return steps[-1].name if steps else ""
+    undoing = any(step.name == UNDO for step in steps)
+    return CutShort(release, steps[-1].name if steps else "", undoing)
 
 
-def _chosen(site: Site, findings: Findings, step: Step) -> Delivered | None:
-    """The release that is to be all that the environment runs, with its route made sure of."""
+def _ended(site: Site, cut: CutShort, serving: int | None, problem: str) -> str:
+    """Write down how a release ended that was cut short; the same in a few words."""
+    number = cut.release.number
+    if number == serving:
+        said = f"its run was killed{cut.where}; a later one finished it"
+        site.journal.end_release(
+            cut.release, "succeeded", error=f"{said}, but {problem}" if problem else said
+        )
+        return f"finished release {number}"
+    said = f"its run was killed{cut.where}; a later one undid it"
+    site.journal.end_release(cut.release, "superseded", error=said)
+    return f"undid release {number}"
+
+
+def _completed(site: Site, findings: Findings, step: Step) -> tuple[Delivered | None, str]:
+    """The release that is to be all that the environment runs, with its route and its services.
+
+    Returns:
+        The release, None where there is no record of it; and what of it doesn't come up.
+    """
     serving = findings.serving
-    if serving is None or not findings.cut_short or is_fit(site, serving):
-        return serving
-    numbers = {release_of(each) for each in findings.strays} - {None, serving.release}
-    for number in sorted((number for number in numbers if number), reverse=True):
+    if serving is None or findings.route is None:
+        return None, ""
+    begun = [each for each in findings.cut_short if each.release.number == serving.release]
+    if any(each.undoing for each in begun):
+        problem = f"release {serving.release} had failed already"
+    elif findings.cut_short and not is_fit(site, serving):
+        problem = f"release {serving.release} is not fit to serve"
+    else:
+        # Its run may have been killed before the edge had read the route.
+        site.edge_api.wait_until_routed(findings.route, ROUTE_SECONDS)
+        problem = _bring_up(site, serving, step)
+        if not problem or not begun:
+            return serving, problem
+    other = _find_other(site, findings, serving)
+    if other is None:
+        return serving, problem
+    step.say(f"{problem}; release {other.release} takes over again")
+    switch(site, route_to(other, web_of(site, other)))
+    return other, _bring_up(site, other, step)
+
+
+def _find_other(site: Site, findings: Findings, serving: Delivered) -> Delivered | None:
+    """The newest other release whose web still runs and could serve."""
+    numbers = {release_of(each) or 0 for each in findings.strays} - {0, serving.release}
+    for number in sorted(numbers, reverse=True):
         other = find_release(site, findings.identity, number)
         if other and is_fit(site, other):
-            step.say(f"release {serving.release} is not fit to serve, release {number} is")
-            switch(site, route_to(other, web_of(site, other)))
             return other
-    return serving
+    return None
 
 
-def _has_all(site: Site, serving: Delivered) -> bool:
-    there = containers_of(site, serving.environment.identity)
-    services = {each.service for each in there if belongs(each, serving)}
-    return services.issuperset((*serving.stack.supporting, *serving.stack.background))
+def _bring_up(site: Site, serving: Delivered, step: Step) -> str:
+    """Bring all but web to what a release has; what of it doesn't come up, or nothing."""
+    try:
+        start_supporting(site, serving, step)
+        roll_background(site, serving, step)
+    except (StageError, CommandError) as error:
+        return error.message
+    return ""
 
 
 def _drain(site: Site, serving: Delivered, strays: Sequence[Container], step: Step) -> None:

@@ -40,6 +40,8 @@ class Way:
         target: the release to go back to, from the journal.
         old: the target, as its folder has it.
         schema: where the database's migrations stand; empty where that isn't known.
+        is_behind: whether the target's own migrations bring the schema to where its code wants it,
+            as after a rollback that took the schema back.
         newer: the release whose migrations brought it there, as its folder has it; None where the
             schema isn't ahead, or there is no such release any more.
     """
@@ -48,14 +50,14 @@ class Way:
     target: Release
     old: Delivered
     schema: tuple[str, ...]
+    is_behind: bool
     newer: Delivered | None
 
     @property
     def schema_is_ahead(self) -> bool:
-        """Whether the database is known to stand elsewhere than the target's code wants it."""
-        return bool(self.schema and self.target.schema_heads) and (
-            self.schema != self.target.schema_heads
-        )
+        """Whether the database is known to stand where the target's code doesn't know it."""
+        known = bool(self.schema and self.target.schema_heads)
+        return known and self.schema != self.target.schema_heads and not self.is_behind
 
     def lines(self) -> list[str]:
         """What it means, a line each, for a person to read before saying yes."""
@@ -63,11 +65,14 @@ class Way:
             f"{_named(self.live)} serves now",
             f"{_named(self.target)} would serve again, as it was delivered",
         ]
+        heads = (
+            f"the database stands at {_heads(self.schema)}, the code of release "
+            f"{self.target.number} at {_heads(self.target.schema_heads)}"
+        )
         if self.schema_is_ahead:
-            told.append(
-                f"the schema is ahead of its code: the database stands at {_heads(self.schema)}, "
-                f"the code of release {self.target.number} at {_heads(self.target.schema_heads)}"
-            )
+            told.append(f"the schema is ahead of its code: {heads}")
+        if self.is_behind:
+            told.append(f"the schema is behind its code: {heads}; its migrations would run first")
         return told
 
 
@@ -94,7 +99,8 @@ def find_way(site: Site, view: EnvironmentView, to: int | None) -> Way:
     target = _before(site, view, live) if to is None else site.journal.release(view, to)
     if target.outcome != "succeeded":
         raise StageError(
-            f"release {target.number} of {view.name} never served: it {target.outcome}",
+            f"release {target.number} of {view.name} never served: its outcome is "
+            f"`{target.outcome}`",
             remedy=f"see which did: junov releases {view.name}",
         )
     if target.number == live.number:
@@ -105,7 +111,12 @@ def find_way(site: Site, view: EnvironmentView, to: int | None) -> Way:
     # What a rollback brought back is kept as the release that it is of.
     old = read_release(site, view.identity, target.origin)
     schema = schema_heads(site, old)
-    return Way(live, target, old, schema, _brought_to(site, view, schema, target))
+    at_it = _releases_at(site, view, schema) if schema != target.schema_heads else []
+    if schema and target.schema_heads and at_it and all(r.origin < target.origin for r in at_it):
+        return Way(live, target, old, schema, is_behind=True, newer=None)
+    kept = (find_release(site, view.identity, release.number) for release in at_it)
+    newer = next((release for release in kept if release), None)
+    return Way(live, target, old, schema, is_behind=False, newer=newer)
 
 
 def rollback(
@@ -161,6 +172,9 @@ def rollback(
                 if way.newer and command:
                     with steps.step("downgrade", "Take the schema back") as step:
                         _downgrade(site, way.newer, command, step)
+                if way.is_behind:
+                    with steps.step("migrate", "Migrate") as step:
+                        migrate(site, delivered, step)
                 release.has_schema(way.target.schema_heads)
                 roll_out(site, delivered, release.serves, steps)
             with steps.step("prune", "Forget what is too old") as step:
@@ -186,6 +200,12 @@ def _before(site: Site, view: EnvironmentView, live: Release) -> Release:
     )
 
 
+def _releases_at(site: Site, view: EnvironmentView, schema: tuple[str, ...]) -> list[Release]:
+    """The releases whose code wants the schema as it is, the newest first."""
+    releases = site.journal.releases(view, limit=_LOOKED_AT)
+    return [release for release in releases if release.schema_heads == schema]
+
+
 _LOOKED_AT = 1000
 
 
@@ -201,20 +221,6 @@ def _content(target: Release) -> Content:
     )
 
 
-def _brought_to(
-    site: Site, view: EnvironmentView, schema: tuple[str, ...], target: Release
-) -> Delivered | None:
-    """The newest release that is kept and whose code knows the schema as it is."""
-    if schema == target.schema_heads:
-        return None
-    for release in site.journal.releases(view, limit=_LOOKED_AT):
-        if release.schema_heads == schema:
-            found = find_release(site, view.identity, release.number)
-            if found:
-                return found
-    return None
-
-
 def _downgrade_command(way: Way, view: EnvironmentView) -> tuple[str, ...] | None:
     """The project's command that takes the schema back; None where it is where it should be.
 
@@ -222,7 +228,7 @@ def _downgrade_command(way: Way, view: EnvironmentView) -> tuple[str, ...] | Non
         StageError: there is no such command, or it isn't known where to go back to.
     """
     heads, newer = way.target.schema_heads, way.newer
-    if way.schema and way.schema == heads:
+    if way.is_behind or (way.schema and way.schema == heads):
         return None
     if len(heads) != 1 or newer is None or newer.project.migrate is None:
         raise StageError(

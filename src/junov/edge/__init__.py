@@ -7,7 +7,6 @@ has understood of that is asked of its own API.
 from junov.edge.answers import Answers
 from junov.edge.api import EdgeApi
 from junov.edge.config import access_rules, htpasswd, static_config
-from junov.edge.connections import open_connections
 from junov.edge.route import Route, render
 from junov.edge.routes import HostTakenError, RouteFileError, Routes
 
@@ -20,7 +19,6 @@ __all__ = [
     "Routes",
     "access_rules",
     "htpasswd",
-    "open_connections",
     "render",
     "static_config",
 ]

@@ -18,7 +18,8 @@ RETRY_PAUSES = (0.2, 0.6)  # seconds
 # What a registry answers under load and means nothing of: the next answer may be another.
 _PASSING = frozenset({500, 502, 503, 504})
 _REPEATABLE = frozenset({"GET", "HEAD"})
-_BROKEN = (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError)
+_BROKEN_OFF = (httpx2.ReadError, httpx2.RemoteProtocolError)
+_BROKEN = (httpx2.ConnectError, *_BROKEN_OFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,12 @@ def _unavailable(host: str, error: httpx2.RequestError) -> UnavailableError:
     if asked.netloc != own.netloc:
         where = f"{asked.netloc.decode()}, which the registry {host} needs,"
     why = "it kept silent" if isinstance(error, httpx2.TimeoutException) else str(error)
+    if isinstance(error, _BROKEN_OFF):
+        return UnavailableError(
+            f"{where} breaks off its answers: {why or type(error).__name__}",
+            remedy="look at its log; where it has lost a part of an image, build and push that "
+            "again",
+        )
     if "CERTIFICATE_VERIFY_FAILED" in why:
         remedy = "name the file of its authority in SSL_CERT_FILE"
     elif is_loopback(host):

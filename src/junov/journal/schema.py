@@ -211,6 +211,13 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
+# On a full disk SQLite says IOERR where it can't make room for the write-ahead log's index.
+_DISK = (
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
+    *(sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN),
+)
+
+
 def _is_busy(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -223,7 +230,7 @@ def _readable(path: Path, error: sqlite3.DatabaseError) -> JunovError:
             f"other runs have been writing to the journal {path} for {BUSY_SECONDS:g} s",
             remedy="wait for them to end and try again",
         )
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+    if code in _DISK:
         return UnavailableError(
             f"the journal {path} can't be written: {error}",
             remedy="free some disk, or mend the owner and mode of the folder, and try again",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from junov.site import API_USER, Site
 from junov.steps import Steps
 
 SERVER_LOCK = "server"
+EDGE_SECONDS = 30.0
+_POLL_SECONDS = 0.1
 
 
 def up(site: Site, steps: Steps) -> None:
@@ -74,7 +77,7 @@ def up(site: Site, steps: Steps) -> None:
             site.runtime.up_and_wait(site.home.stack_file, on_line=step.say)
         with steps.step("answers", "Ask Postgres and the edge") as step:
             site.postgres.secure_server()
-            site.edge_api.ping()
+            _wait_for_edge(site)
             step.note = f"PostgreSQL {site.postgres.server_version()}, {site.edge_url()}"
         with steps.step("environments", "Connect the environments' networks") as step:
             connected = connect_all(site.engine, server.name)
@@ -103,6 +106,24 @@ def ensure_server_images(
     """
     server = site.server if site.home.server_file.exists() else Server()
     ensure_images(site.engine, [*images(server).values(), *also], report=report)
+
+
+def _wait_for_edge(site: Site) -> None:
+    """Wait until the edge has read its first configuration; it has no healthcheck that says so.
+
+    Raises:
+        UnavailableError: it doesn't answer in time.
+    """
+    deadline = time.monotonic() + EDGE_SECONDS
+    while True:
+        try:
+            site.edge_api.ping()
+        except UnavailableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _server_network(site: Site, name: str) -> Network:

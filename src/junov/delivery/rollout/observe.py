@@ -100,7 +100,8 @@ class _Watch:
         return StageError(
             f"release {self.delivered.release} served, and failed while it was observed: {what}",
             detail=redact(log, self.delivered.stack.secrets),
-            remedy="traffic went back to the release before; see `web.observe` in junov.yaml",
+            remedy="the step before this says what serves now; how long a release is observed, "
+            "`web.observe` in junov.yaml",
         )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from junov.engine.api import Engine
 from junov.engine.inspection import Container, Ended
-from junov.engine.listeners import listeners_in
+from junov.engine.sockets import listeners_in
 from junov.errors import CommandError, StageError
 
 Ends = Literal["never", "maybe", "always"]

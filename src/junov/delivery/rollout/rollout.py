@@ -32,6 +32,9 @@ from junov.errors import JunovError, UnavailableError
 from junov.site import Site
 from junov.steps import Step, Steps
 
+UNDO = "undo"
+"""The step that takes a release back which has failed."""
+
 
 def roll_out(site: Site, delivered: Delivered, serves: Callable[[], None], steps: Steps) -> None:
     """Bring a release to serve, and take down whatever served before it.
@@ -144,13 +147,13 @@ def _take_back(site: Site, delivered: Delivered, before: _Before, steps: Steps) 
     title = f"Go back to release {before.route.release}" if before.route else "Take it back"
     step: Step | None = None
     try:
-        with steps.step("undo", title) as step:
+        with steps.step(UNDO, title) as step:
             _undo(site, delivered, before, step)
     except JunovError:
         if step:
             raise
         # It can't be recorded, such as on a full disk. It has to be done all the same.
-        step = Step("undo", steps.saying("undo"))
+        step = Step(UNDO, steps.saying("undo"))
         _undo(site, delivered, before, step)
         steps.saying("undone")(step.note)
 

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 
 from junov.delivery.delivered import Delivered
-from junov.edge import Route, open_connections
+from junov.edge import Route
 from junov.engine.inspection import Container
+from junov.engine.sockets import TABLES, open_connections
 from junov.environments.labels import PART, SERVER
 from junov.errors import UnavailableError
 from junov.site import Site
@@ -15,7 +16,6 @@ from junov.steps import Step
 
 ROUTE_SECONDS = 15.0
 _POLL_SECONDS = 0.2
-_TABLES = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
 
 
 def route_to(delivered: Delivered, containers: Sequence[Container]) -> Route:
@@ -90,7 +90,7 @@ def drain(
 def _open(site: Site, servers: list[tuple[str, int]]) -> int:
     if not servers:
         return 0
-    _, tables = site.engine.execute(site.part("edge").id, _TABLES)
+    _, tables = site.engine.execute(site.part("edge").id, TABLES)
     try:
         return open_connections(tables, servers)
     except ValueError:

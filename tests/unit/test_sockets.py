@@ -1,4 +1,4 @@
-"""What is under way between the edge and its servers, from what a kernel really said.
+"""What is under way between the edge and its servers, and who listens, as a kernel really said it.
 
 `captured/` holds both tables of an edge that had two requests under way to the server 10.231.107.67
 and an ended one behind it, one request to an address without a host, and three visitors.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from junov.edge import open_connections
+from junov.engine.sockets import Listener, listeners, open_connections
 
 CAPTURED = Path(__file__).parent / "captured"
 TCP = (CAPTURED / "tcp.txt").read_text()
@@ -85,3 +85,18 @@ def test_a_table_that_is_cut_off_is_read_as_far_as_it_goes() -> None:
 def test_a_server_that_is_no_ipv4_address_is_refused() -> None:
     with pytest.raises(ValueError, match="web"):
         open_connections(TCP, [("web", 8000)])
+
+
+def test_who_listens_is_told_without_dockers_name_server() -> None:
+    everywhere = [Listener(80, loopback=False), Listener(8081, loopback=False)]
+    assert list(listeners(TCP + TCP6)) == everywhere
+    assert listeners(TCP) == ()
+
+
+def test_who_listens_on_loopback_only_is_told_so() -> None:
+    tcp = TCP.replace("0B00007F:8DD9", "0100007F:1F40")
+    assert listeners(tcp) == (Listener(8000, loopback=True),)
+    tcp6 = TCP6.replace(
+        "00000000000000000000000000000000:0050", "00000000000000000000000001000000:0050", 1
+    )
+    assert Listener(80, loopback=True) in listeners(TCP + tcp6)
