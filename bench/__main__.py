@@ -49,7 +49,7 @@ MEASUREMENTS: Mapping[str, Callable[[Rig], Result]] = {
 
 
 def main(argv: list[str]) -> int:
-    """Measure, and write or print what came of it."""
+    """Measure and print; write what came of it where nothing was left out."""
     parser = argparse.ArgumentParser(prog="make bench", description="The benchmark.")
     parser.add_argument("--only", choices=MEASUREMENTS, help="one part alone")
     only = parser.parse_args(argv).only
@@ -59,13 +59,12 @@ def main(argv: list[str]) -> int:
     except JunovError as error:
         show(error)
         return error.exit_code
-    text = to_markdown(machine, results)
-    print(text)
     if not only:
         data = {name: result.to_json() for name, result in results.items()}
         as_json = json.dumps({"machine": machine, **data}, indent=2, ensure_ascii=False)
         (FOLDER / "results.json").write_text(f"{as_json}\n", encoding="utf-8")
-        (FOLDER / "results.md").write_text(text, encoding="utf-8")
+        page = to_markdown(machine, results)
+        (FOLDER / "results.md").write_text(page, encoding="utf-8")
     return 0
 
 
@@ -78,6 +77,7 @@ def measure(names: list[str]) -> tuple[dict[str, str], dict[str, Result]]:
         throwaway_server(Path(folder), "bench", Steps(progress), say) as site,
     ):
         machine = {"measured": f"{datetime.now(UTC):%F %T} UTC", **describe(site)}
+        print(f"{as_list(machine)}\n", flush=True)
         for name in names:
             say(f"{name}:")
             own = Path(folder) / name
@@ -85,14 +85,20 @@ def measure(names: list[str]) -> tuple[dict[str, str], dict[str, Result]]:
             began = time.monotonic()
             results[name] = MEASUREMENTS[name](Rig(site, own, environ_for(site), say))
             say(f"{name}: measured in {time.monotonic() - began:.0f} s")
+            # At once: what comes after it may be interrupted.
+            print(f"{results[name].to_markdown()}\n", flush=True)
     return machine, results
 
 
 def to_markdown(machine: Mapping[str, str], results: Mapping[str, Result]) -> str:
     """The whole as a page."""
-    described = "\n".join(f"- {name}: {value}" for name, value in machine.items())
     parts = (result.to_markdown() for result in results.values())
-    return "\n\n".join([described, *parts]) + "\n"
+    return "\n\n".join([as_list(machine), *parts]) + "\n"
+
+
+def as_list(machine: Mapping[str, str]) -> str:
+    """The machine as Markdown."""
+    return "\n".join(f"- {name}: {value}" for name, value in machine.items())
 
 
 def say(text: str) -> None:

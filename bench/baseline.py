@@ -1,4 +1,4 @@
-"""What a team has without junov: `docker compose up -d`, and a route to the container's name.
+"""What a team has without junov: `docker compose up -d --wait`, and a route to a container's name.
 
 The same server, edge, images, healthcheck and migrations; the stack has its own database where the
 project has one. What a change does is Compose's own doing.
@@ -37,9 +37,9 @@ def config_argv(compose: Sequence[str], project: ProjectFolder) -> list[str]:
     ]
 
 
-def up_argv(compose: Sequence[str], file: Path, *, wait: bool) -> list[str]:
-    """The command that a team delivers with."""
-    return [*compose, "--file", str(file), "up", "--detach", *(["--wait"] if wait else [])]
+def up_argv(compose: Sequence[str], file: Path) -> list[str]:
+    """The command that a team delivers with; it ends when everything is healthy."""
+    return [*compose, "--file", str(file), "up", "--detach", "--wait"]
 
 
 def with_image(
@@ -108,7 +108,7 @@ class Baseline:
                 labels={},
             )
         connect_trusted(site.engine, site.server.name, network)
-        self.change(turn, wait=True)
+        self.change(turn)
         web = self._project.config.web
         route = Route(
             name=f"{self.name}_prod",
@@ -121,13 +121,8 @@ class Baseline:
         site.routes.write(route)
         site.edge_api.wait_until_routed(route, timeout=ROUTE_SECONDS)
 
-    def change(self, turn: int, *, wait: bool) -> float:
-        """Deliver a turn's image; the seconds that this took.
-
-        Args:
-            turn: says which of the two commits.
-            wait: whether Compose waits until everything is healthy.
-        """
+    def change(self, turn: int) -> float:
+        """Deliver a turn's image; the seconds that this took."""
         commit = self._subject.commit_of(turn)
         stack = with_image(
             self._model,
@@ -146,8 +141,8 @@ class Baseline:
         tools = self._site.tools
         began = time.monotonic()
         process.check(
-            up_argv(tools.compose, self._file, wait=wait),
-            doing="deliver with docker compose up -d",
+            up_argv(tools.compose, self._file),
+            doing="deliver with docker compose up",
             env=tools.env,
             timeout=UP_SECONDS,
         )

@@ -33,25 +33,44 @@ class Lost:
     def to_markdown(self) -> str:
         """For people."""
         lines = [
-            f"Lost requests, over {self.changes} changes of each kind in a row under load:",
+            f"Requests under steady load, over {self.changes} changes of each kind in a row:",
             "",
-            "| | seconds | requests | lost | statuses ≥ 400 | socket errors | slow requests lost "
-            "| orders lost / doubled | streams cut or refused | closed before slow requests "
-            "| p50 / p99 ms |",
-            "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+            f"| | {' | '.join(self.reports)} |",
+            f"|---|{'---:|' * len(self.reports)}",
+            self._line("seconds", lambda report: f"{report.seconds:.0f}"),
+            self._line("requests", lambda report: str(report.requests)),
+            self._line("**lost**", lambda report: f"**{report.lost}**"),
+            self._line("lost per change", lambda report: f"{report.lost / self.changes:.0f}"),
+            self._line("wrk: statuses from 400 on", lambda report: str(report.wrk.failed)),
+            self._line("wrk: socket errors", lambda report: str(report.wrk.socket_errors)),
+            self._line(
+                "wrk: latency p50 / p99",
+                lambda report: f"{report.wrk.p50_ms:.1f} / {report.wrk.p99_ms:.1f} ms",
+            ),
+            self._line(
+                "2-second requests lost",
+                lambda report: f"{len(report.slow_lost)} of {len(report.slow)}",
+            ),
+            self._line(
+                "orders lost / doubled",
+                lambda report: (
+                    f"{len(report.orders.lost)} / {len(report.orders.doubled)} "
+                    f"of {report.orders.sent}"
+                ),
+            ),
+            self._line(
+                "streams cut off or refused",
+                lambda report: f"{len(report.streams_not_told)} of {len(report.streams)}",
+            ),
+            self._line(
+                "streams closed before their container's requests were answered",
+                lambda report: str(len(report.streams_closed_early)),
+            ),
         ]
-        for name, report in self.reports.items():
-            wrk, orders = report.wrk, report.orders
-            lines.append(
-                f"| {name} | {report.seconds:.0f} | {report.requests} | **{report.lost}** "
-                f"| {wrk.failed} | {wrk.socket_errors} "
-                f"| {len(report.slow_lost)} of {len(report.slow)} "
-                f"| {len(orders.lost)} / {len(orders.doubled)} of {orders.sent} "
-                f"| {len(report.streams_not_told)} of {len(report.streams)} "
-                f"| {len(report.streams_closed_early)} "
-                f"| {wrk.p50_ms:.1f} / {wrk.p99_ms:.1f} |"
-            )
         return "\n".join(lines)
+
+    def _line(self, name: str, cell: Callable[[Report], str]) -> str:
+        return f"| {name} | {' | '.join(map(cell, self.reports.values()))} |"
 
 
 def measure(rig: Rig) -> Lost:
@@ -59,7 +78,7 @@ def measure(rig: Rig) -> Lost:
     subject = Subject(rig, ORDERS)
     subject.promote(0)
     subject.deploy()
-    prod = subject.shown()["host"]
+    prod = str(subject.shown()["host"])
     baseline = Baseline(rig, subject)
     baseline.start(0)
 
@@ -72,12 +91,12 @@ def measure(rig: Rig) -> Lost:
         subject.rollback()
 
     def compose(turn: int) -> None:
-        baseline.change(turn, wait=False)
+        baseline.change(turn)
 
     ways: dict[str, tuple[str, Callable[[int], None]]] = {
         "`junov deploy`": (prod, rollout),
         "`junov rollback`": (prod, rollback),
-        "`docker compose up -d`": (baseline.host, compose),
+        "`docker compose up -d --wait`": (baseline.host, compose),
     }
     return Lost(CHANGES, {name: _loaded(rig, name, *way) for name, way in ways.items()})
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.throwaway import make_repository
 from junov.site import Site
@@ -125,12 +126,16 @@ class Subject:
         return self._timed("junov", "deploy", ref, "--json")
 
     def rollback(self, environment: str = "prod") -> Timing:
-        """Go back to the release before; how long that took."""
-        return self._timed("junov", "rollback", environment, "--yes", "--json")
+        """Go back to the release that was delivered before this one; how long that took.
 
-    def shown(self, environment: str = "prod") -> dict[str, str]:
+        By its number: without one, rollbacks in a row would come to releases too old to be kept.
+        """
+        before = str(self.shown(environment)["release"] - 1)
+        return self._timed("junov", "rollback", environment, "--to", before, "--yes", "--json")
+
+    def shown(self, environment: str = "prod") -> dict[str, Any]:
         """What junov says of an environment."""
-        view: dict[str, str] = json.loads(self.shell("junov", "env", "show", environment, "--json"))
+        view: dict[str, Any] = json.loads(self.shell("junov", "env", "show", environment, "--json"))
         return view
 
     def _build(self, commit: str) -> str:

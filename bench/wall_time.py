@@ -93,7 +93,10 @@ class WallTime:
                 f"| {median(each.compose):.2f} s | **{each.ratio:.2f}** |"
             )
         names = list(dict.fromkeys(name for each in self.compared for name in each.steps))
+        busy = median(part for each in self.compared for part in each.busy)
         lines += [
+            "",
+            f"Before a change, {busy:.0%} of the cores were busy with something else (median).",
             "",
             "The steps of `junov deploy`, medians in seconds:",
             "",
@@ -123,7 +126,7 @@ def _compare(rig: Rig, application: Application) -> Compared:
         busy.append(settle(rig.say))
         junov.append(subject.deploy())
         busy.append(settle(rig.say))
-        compose.append(baseline.change(turn, wait=True))
+        compose.append(baseline.change(turn))
         rig.say(
             f"{application.name}, {turn} of {CHANGES}: junov deploy {junov[-1].worked:.2f} s, "
             f"docker compose up -d --wait {compose[-1]:.2f} s"

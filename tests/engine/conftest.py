@@ -30,11 +30,28 @@ from tests.engine.quiet import Quiet
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder runs the engine."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--soak`: the full form of what takes long, in the place of its short form."""
+    parser.addoption("--soak", action="store_true", help="run what takes long in its full form")
+    parser.addoption(
+        "--soak-seed", type=int, default=secrets.randbelow(10**6), help="what chance goes by"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "soak: takes long; runs with --soak only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Everything in this folder runs the engine; what takes long is there when it is asked for."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.engine)
+    if not config.getoption("--soak", default=False):
+        long = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,16 @@
 """An environment that serves, and what has to be so whatever is delivered into it.
 
-    with served.unharmed():
-        said = served.fails("junov", "run")
-    served.recovers()
+with served.unharmed():
+    said = served.fails("junov", "run")
+served.recovers()
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.clients import Target
 from bench.throwaway import Shell
@@ -20,9 +18,12 @@ from junov.config.project import read_project
 from junov.delivery.rollout.containers import containers_of, one_offs_of, release_of
 from junov.edge import Route
 from junov.environments import identify
+from junov.journal import Journal, Release, Step
 from junov.site import Site
 from tests.engine.visitor import Visitor
+from tests.waiting import until
 
+ROOT = Path(__file__).resolve().parents[2]
 SECRET = "API_KEY"
 
 
@@ -50,7 +51,8 @@ class Served:
 
     def __init__(self, site: Site, shell: Shell, name: str = "prod") -> None:
         self.site = site
-        self.shell = shell
+        # `python -m tests.engine.injected` is found from the project's folder as well.
+        self.shell = Shell(shell.folder, shell.environ | {"PYTHONPATH": str(ROOT)})
         self.identity = identify(read_project(shell.folder).config.project, name)
         self.good = shell("git", "rev-parse", "HEAD").strip()
         shell("junov", "run")
@@ -58,8 +60,9 @@ class Served:
     @property
     def target(self) -> Target:
         """Where its visitors go."""
-        host = self.site.journal.environment(self.identity.project, self.identity.name).host
-        return Target(self.site.edge_url(), host)
+        route = self.site.routes.read(self.identity.route)
+        assert route
+        return Target(self.site.edge_url(), route.host)
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace a text in one of the project's files, which has to be there, and commit that."""
@@ -80,13 +83,29 @@ class Served:
             tuple(sorted((each.service, release_of(each), each.state) for each in there)),
         )
 
-    def release(self, number: int | None = None) -> dict[str, Any]:
-        """What junov says of a release and its steps; of the last one without a number."""
-        listed = json.loads(self.shell("junov", "releases", self.identity.name, "--json"))
-        last = str(number or listed[0]["number"])
-        shown = self.shell("junov", "releases", self.identity.name, last, "--json")
-        found: dict[str, Any] = json.loads(shown)
-        return found
+    def web_container(self) -> str:
+        """The name of the container that serves."""
+        (web,) = (
+            each.name
+            for each in containers_of(self.site, self.identity)
+            if each.service.startswith("web-r")
+        )
+        return web
+
+    def last_release(self) -> tuple[Release, list[Step]]:
+        """The newest release in the journal, with its steps."""
+        # Not the site's own, which stays open: junov would find the journal's side files there.
+        with Journal(self.site.home.journal_file) as journal:
+            environment = journal.environment(self.identity.project, self.identity.name)
+            release = journal.last_release(environment)
+            assert release
+            return release, journal.steps(release)
+
+    def release(self, number: int) -> Release:
+        """A release in the journal."""
+        with Journal(self.site.home.journal_file) as journal:
+            environment = journal.environment(self.identity.project, self.identity.name)
+            return journal.release(environment, number)
 
     @contextmanager
     def visited(self, target: Target | None = None) -> Iterator[Visitor]:
@@ -101,7 +120,11 @@ class Served:
 
     @contextmanager
     def unharmed(self, target: Target | None = None) -> Iterator[Visitor]:
-        """No visitor notices what happens in the block, and afterwards all is as it was."""
+        """No visitor notices what happens in the block, and afterwards all is as it was.
+
+        Args:
+            target: where they go, where that isn't the edge.
+        """
         before = self.state()
         assert before.route
         with self.visited(target) as visitor:
@@ -110,13 +133,28 @@ class Served:
         assert visitor.releases == [str(before.route.release)]
         assert self.state() == before
 
+    @contextmanager
+    def taken_back(self) -> Iterator[Visitor]:
+        """A release that has served in the block serves no longer, and all is as it was before."""
+        before = self.state()
+        assert before.route
+        old, new = before.route.release, before.route.release + 1
+        with self.visited() as visitor:
+            yield visitor
+            assert self.state() == before
+            last = len(visitor.seen)
+            until(lambda: len(visitor.seen) > last + 10, "somebody looks at what serves now")
+        assert visitor.releases == [str(old), str(new)]
+        assert [(each.status, each.release) for each in visitor.seen[last:]] == [
+            (200, str(old)) for _ in visitor.seen[last:]
+        ]
+
     def fails(self, *argv: str) -> str:
         """Run a command that fails in a way that its user can mend; what it said."""
         said = self.shell(*argv, expect=1)
         assert "error: " in said
         assert "\n  → " in said, "what to do"
         assert "Traceback" not in said
-        assert "bug" not in said
         assert not [name for name, value in self._secrets().items() if value in said]
         return said
 
@@ -127,12 +165,11 @@ class Served:
             step: the step's name.
             said: what the user was told.
         """
-        release = self.release()
-        assert release["outcome"] == "failed"
-        assert f"error: {release['error']}\n" in said
-        failed = [each for each in release["steps"] if each["state"] != "done"]
-        assert [(each["name"], each["state"]) for each in failed] == [(step, "failed")]
-        assert failed[0]["detail"] == release["error"]
+        release, steps = self.last_release()
+        assert release.outcome == "failed"
+        assert f"error: {release.error}\n" in said
+        failed = [(each.name, each.state, each.detail) for each in steps if each.state != "done"]
+        assert failed == [(step, "failed", release.error)]
 
     def recovers(self, *argv: str) -> None:
         """With the fault gone, the good commit is delivered by the next command, and nothing else.
@@ -140,16 +177,25 @@ class Served:
         Args:
             argv: the command, where it isn't `junov run`.
         """
-        before = self.state()
+        before = self.state().route
+        assert before
         self.shell("git", "reset", "--hard", "--quiet", self.good)
         with self.visited() as visitor:
             self.shell(*(argv or ("junov", "run")))
-        assert visitor.refused == []
-        number = self.release()["number"]
+        assert visitor.refused == [], visitor.refused
+        self.serves_alone()
+        now = self.state().route
+        assert now
+        assert now.release > before.release
+
+    def serves_alone(self) -> None:
+        """The last release serves, and there is nothing else."""
+        release, _ = self.last_release()
+        number = release.number
         now = self.state()
-        assert before.route
+        assert release.outcome == "succeeded"
         assert now.route
-        assert before.route.release < number == now.route.release
+        assert now.route.release == number
         assert now.containers == (
             (f"web-r{number}", number, "running"),
             ("worker", number, "running"),

@@ -30,6 +30,11 @@ def at_each_point(reached: Callable[[str], None]) -> None:
     Steps.step = step  # type: ignore[method-assign]
 
 
+def at(point: str, *command: str) -> tuple[str, ...]:
+    """How junov is called so that a command is run at a point; junov's own arguments come after."""
+    return (sys.executable, "-m", __name__, point, *command, "--")
+
+
 def main(point: str, command: list[str], argv: list[str]) -> int:
     """Run junov with these arguments, and a command at the point; junov's exit code."""
     from junov.cli.app import run

@@ -21,9 +21,9 @@ from junov.edge import (
     Route,
     Routes,
     access_rules,
-    open_connections,
     static_config,
 )
+from junov.engine.sockets import TABLES, open_connections
 from junov.errors import UnavailableError
 from junov.process import run
 from junov.secret import Secret, derive
@@ -115,8 +115,7 @@ class Rig:
         """How many connections the edge has to a container."""
         names = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
         shown = run(["docker", "inspect", "--format", names, self.box.name(server)])
-        tables = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
-        table = self.box.execute(self.box.name("edge"), *tables).stdout
+        table = self.box.execute(self.box.name("edge"), *TABLES).stdout
         return open_connections(table, [(shown.stdout.strip(), 8000)])
 
 

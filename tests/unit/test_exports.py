@@ -25,12 +25,17 @@ def test_a_folder_is_private_and_gone_afterwards(cache: Path) -> None:
 
 def test_what_a_killed_run_left_is_cleared_away_and_nothing_else(cache: Path) -> None:
     with exports.folder() as mine:
-        dead = cache / "run-999999999-1-abc"
-        reused = cache / f"run-{mine.name.split('-')[1]}-1-abc"  # this process's pid, born earlier
-        for left in (dead, reused):
-            left.mkdir()
+        dead = cache / "run-1-1-abc"  # that process lives, and is another one
+        dead.mkdir()
         with exports.folder() as second:
+            assert exports.of_this_run() == sorted([mine, second])
             assert mine.exists()
             assert second.exists()
             assert not dead.exists()
-            assert not reused.exists()
+
+
+def test_a_folder_is_kept_for_a_run_of_another_pid_namespace(cache: Path) -> None:
+    with exports.folder() as mine:
+        theirs = mine.rename(cache / "run-999999999-1-abc")  # a number that is none here
+        with exports.folder():
+            assert theirs.exists()

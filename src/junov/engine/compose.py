@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from junov.engine.buildkit import no_engine
 from junov.engine.runtime import Line
 from junov.errors import CommandError
 from junov.process import TIMED_OUT, Result, run
@@ -127,6 +128,7 @@ class Compose:
                 f"the engine could not start {', '.join(services)}",
                 exit_code=result.exit_code,
                 detail=result.tail(),
+                remedy="what Compose said stands below",
             )
 
     def up_and_wait(self, stack: Path, *, on_line: Line) -> None:
@@ -152,4 +154,8 @@ class Compose:
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Result:
-        return run(argv, env={**self._env, **(env or {})}, on_line=on_line, timeout=timeout)
+        env = {**self._env, **(env or {})}
+        result = run(argv, env=env, on_line=on_line, timeout=timeout)
+        if not result.ok and (error := no_engine(result.tail())):
+            raise error
+        return result

@@ -8,12 +8,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 VERSION = "1"
+PORT = int(os.environ.get("PORT", "8000"))
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         names = ("JUNOV_ENVIRONMENT", "JUNOV_COMMIT", "JUNOV_RELEASE", "COLOUR")
-        body = json.dumps({name: os.environ.get(name) for name in names} | {"version": VERSION})
+        said = {name: os.environ.get(name) for name in names}
+        said |= {"version": VERSION, "container": os.uname().nodename}
+        body = json.dumps(said)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(body.encode())
@@ -29,7 +32,7 @@ def work() -> None:
 def serve() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print("secret is", os.environ["API_KEY"], flush=True)
-    ThreadingHTTPServer(("", 8000), Handler).serve_forever()
+    ThreadingHTTPServer(("", PORT), Handler).serve_forever()
 
 
 if __name__ == "__main__":
