@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 UV := .tools/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine lock check docs unit test bench demo demo-down clean
+.PHONY: help setup engine lock check docs unit test soak bench demo demo-down clean
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -34,6 +34,9 @@ unit: setup ## Test everything that needs no engine
 test: engine ## Test everything, with real containers
 	.venv/bin/pytest -m "not engine" -n auto
 	.venv/bin/pytest -m engine
+
+soak: engine ## Kill runs at every point there is, and at random (SEED=n for the same again)
+	.venv/bin/pytest tests/engine/test_killed.py --soak $(if $(SEED),--soak-seed $(SEED))
 
 bench: engine ## Measure it (ONLY=time, concurrency or lost for one part)
 	@$(PYTHON) -m bench $(if $(ONLY),--only $(ONLY))

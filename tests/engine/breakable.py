@@ -13,6 +13,7 @@ import secrets
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -23,6 +24,7 @@ from junov.databases import Address
 from junov.databases.sessions import connect
 from junov.engine.api import Engine
 from junov.engine.reaper import reaped
+from junov.environments import Identity
 from junov.images import Registry, Repository
 from junov.images.manifest import Manifest
 from junov.process import check
@@ -73,17 +75,29 @@ def stopping(site: Site, shell: Shell, part: str) -> Iterator[tuple[str, ...]]:
         shell("junov", "server", "up")
 
 
-@contextmanager
-def occupied(site: Site) -> Iterator[None]:
-    """Have no connection to Postgres be left while the block runs, not even for its superuser."""
-    # Its port is another one after each start.
+def superuser(site: Site) -> Address:
+    """Where the server's Postgres is reached, as its superuser."""
+    # Not the site's own: its port is another one after each start.
     port = site.part("postgres").ports[POSTGRES_PORT]
-    address = Address("127.0.0.1", port, "postgres", site.password("postgres"))
+    return Address("127.0.0.1", port, "postgres", site.password("postgres"))
+
+
+def role_of(site: Site, identity: Identity) -> Address:
+    """The same as an environment's role, in its own database."""
+    password = site.password("database", *identity.secret_scope)
+    return replace(
+        superuser(site), user=identity.role, password=password, database=identity.database
+    )
+
+
+@contextmanager
+def occupied(address: Address) -> Iterator[None]:
+    """Have no connection be left to whoever comes like this while the block runs."""
     held = []
     try:
         with suppress(psycopg.OperationalError):
             while True:
-                held.append(connect(address, "postgres"))
+                held.append(connect(address, address.database))
         yield
     finally:
         for connection in held:

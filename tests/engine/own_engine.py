@@ -1,9 +1,8 @@
 """A Docker Engine of a test's own, to be stopped and started while the machine's is left alone.
 
-It has its own processes, network and mounts (namespaces(7)), so whatever becomes of this program,
-nothing of it is left but a folder. What is inside reaches it by `DOCKER_HOST`.
-
-    with in_namespaces(folder, "tests.engine.restarted") as done: ...
+It has processes, a network and mounts of its own (namespaces(7)), so that it takes no firewall rule
+or bridge from the machine's, and so that whatever becomes of the test, nothing of it is left but a
+folder. What runs inside reaches it by `DOCKER_HOST`.
 """
 
 from __future__ import annotations
@@ -86,6 +85,10 @@ class OwnEngine:
             there = check(["docker", "ps", "--quiet", "--all"], doing="list containers").split()
             if there:
                 run(["docker", "rm", "--force", "--volumes", *there])
+
+    def command(self, verb: str) -> tuple[str, ...]:
+        """The command that stops it (`stop`), or stops and starts it (`restart`)."""
+        return (sys.executable, "-m", __name__, verb, str(self.folder), *self.options)
 
     def load(self, archive: Path) -> None:
         """Take over images from an archive of another engine's."""

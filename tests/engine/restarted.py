@@ -1,4 +1,9 @@
-"""A deploy in whose middle the engine is restarted. A test runs this beside an engine of its own."""
+"""Deploys in whose middle the engine is restarted or stopped, beside an engine of their own.
+
+    python -m tests.engine.restarted /tmp/own images.tar --live-restore
+
+`test_faults_engine.py` runs this in namespaces of its own; what is not as it should be ends it.
+"""
 
 from __future__ import annotations
 
@@ -8,60 +13,89 @@ from pathlib import Path
 
 from bench.clients import Target
 from bench.throwaway import environ_for, make_repository, throwaway_server
-from junov.site import Site
+from junov.environments.labels import PART, SERVER
 from junov.steps import Steps
 from tests.engine.faulty import ROOT, Served, simplify
 from tests.engine.injected import at
 from tests.engine.own_engine import OwnEngine
 from tests.engine.quiet import Quiet
+from tests.engine.visitor import Visitor
+from tests.waiting import until
 
 
 def main(folder: Path, archive: Path, options: list[str]) -> None:
-    """Restart it in the middle of a deploy, and stop it in the middle of another."""
+    """One deploy after the other, on a server of their own."""
     engine = OwnEngine(folder, options)
+    server, project = folder / "server", folder / "project"
+    server.mkdir()
     with engine.running():
         engine.load(archive)
-        server = folder / "server"
-        server.mkdir()
         with throwaway_server(server, "own", Steps(Quiet()), Quiet().report) as site:
             tiny = ROOT / "tests" / "engine" / "tiny"
-            shell = make_repository(
-                tiny, folder / "faulty", secrets.token_hex(3), environ_for(site)
-            )
-            simplify(shell.folder)
+            shell = make_repository(tiny, project, secrets.token_hex(3), environ_for(site))
+            simplify(project)
             shell.commit("A good release")
             served = Served(site, shell)
-            restarted(served, outside(site, served), engine)
-            for step in ('verify','background','retire'):
-              stopped(served, outside(site, served), engine, step)
+            a_restart_in_the_middle(served, engine)
+            a_stop_in_the_middle(served, engine)
 
 
-def outside(site: Site, served: Served) -> Target:
-    """The edge as visitors reach it: not over loopback, whose ports end with the engine."""
-    (address,) = (each for name, each in site.part("edge").addresses.items() if name == site.server.webproxy)
+def a_restart_in_the_middle(served: Served, engine: OwnEngine) -> None:
+    """The deploy goes on, and nothing that ran before has been started anew."""
+    server = started(served)
+    with served.visited(past_loopback(served)) as visitor:
+        served.shell(*at("before:web", *engine.command("restart")), "deploy")
+        assert_answers_again(visitor)
+    served.serves_alone()
+    assert started(served) == server
+
+
+def a_stop_in_the_middle(served: Served, engine: OwnEngine) -> None:
+    """The deploy fails, the old web goes on, and the next one is as any other."""
+    before, server = served.state(), started(served)
+    container = served.site.engine.container(served.web_container())
+    assert container
+    (address,) = container.addresses.values()
+    with (
+        served.visited(past_loopback(served)) as visitor,
+        served.visited(Target(f"http://{address}:8000", "localhost")) as beside,
+    ):
+        said = served.fails(*at("before:web", *engine.command("stop")), "deploy")
+        engine.start()
+        assert_answers_again(visitor)
+    assert "the Docker Engine does not answer" in said
+    assert "junov server doctor" in said
+    assert "and the next deploy or `junov env repair` sees to the rest" in said
+    assert beside.refused == []
+    assert started(served) == server
+    assert served.state() == before
+    served.failed_in("web", said)
+    served.shell("junov", "deploy")
+    served.serves_alone()
+
+
+def past_loopback(served: Served) -> Target:
+    """The edge as visitors from elsewhere reach it: ports of loopback end with the engine."""
+    site = served.site
+    address = site.part("edge").addresses[site.server.webproxy]
     return Target(f"http://{address}", served.target.host)
 
 
-def control(engine: OwnEngine, verb: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.engine.own_engine", verb, str(engine.folder), *engine.options)
+def started(served: Served) -> list[str]:
+    """When each container of the server's own, and the one that serves, was started."""
+    site = served.site
+    names = [each.name for each in site.engine.containers({SERVER: site.server.name, PART: ""})]
+    form = "{{.Name}} {{.State.StartedAt}}"
+    return served.shell("docker", "inspect", "--format", form, *names).splitlines()
 
 
-def restarted(served: Served, target: Target, engine: OwnEngine) -> None:
-    with served.visited(target) as visitor:
-        said = served.shell(*at("before:web", *control(engine, "restart")), "run", expect=0)
-    print(said)
-    print(len(visitor.refused), sorted({(s.status, s.error) for s in visitor.refused}), visitor.refused and visitor.refused[-1].at-visitor.refused[0].at, "longest", max(b.at-a.at for a,b in zip(visitor.seen,visitor.seen[1:])), len(visitor.seen), visitor.releases)
-    print(served.state())
+def assert_answers_again(visitor: Visitor) -> None:
+    """The engine runs again, and so the edge finds its containers by their names.
 
-
-def stopped(served: Served, target: Target, engine: OwnEngine, step="switch") -> None:
-    with served.visited(target) as visitor:
-        said = served.fails(*at("before:"+step, *control(engine, "stop")), "deploy")
-        print(said)
-        engine.start()
-        print(served.state())
-    print(len(visitor.refused), sorted({(s.status, s.error) for s in visitor.refused}), visitor.refused and visitor.refused[-1].at-visitor.refused[0].at, "longest", max(b.at-a.at for a,b in zip(visitor.seen,visitor.seen[1:])), len(visitor.seen), visitor.releases)
-    served.recovers("junov", "deploy")
+    While the engine is down they are looked up in vain, for its own name server is a part of it.
+    """
+    until(lambda: {each.status for each in visitor.seen[-20:]} == {200}, "visitors are served")
+    assert {each.status for each in visitor.refused} <= {502, 504}
 
 
 if __name__ == "__main__":

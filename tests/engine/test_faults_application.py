@@ -8,14 +8,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.throwaway import make_repository
+from bench.clients import Target
+from bench.throwaway import Shell, make_repository
+from junov.config.project import read_project
 from junov.engine.reaper import remove_labelled
+from junov.environments import identify
 from junov.environments.labels import PROJECT, SERVER
 from junov.site import Site
+from tests.engine.breakable import occupied, role_of
 from tests.engine.conftest import ROOT
 from tests.engine.faulty import Served, simplify
 from tests.engine.injected import at
 from tests.engine.jumping import jumping
+from tests.engine.visitor import visited
 from tests.waiting import until
 
 ENDLESS = "import threading; threading.Event().wait()"
@@ -257,6 +262,7 @@ def test_a_hook(served: Served, step: str, command: str, message: str) -> None:
         assert served.state() == before
     assert visitor.refused == []
     assert f"the hook `python -c '{command}'` {message}" in said
+    assert "orphan" not in said, "Compose advises to remove what serves"
     served.failed_in(step, said)
     served.recovers()
 
@@ -279,3 +285,18 @@ def test_a_clock_that_is_set_in_the_middle(served: Served, seconds: str) -> None
     listed = served.shell("junov", "releases", "prod")
     assert f" {release.seconds:.1f} s " in listed
     served.recovers()
+
+
+def test_its_role_has_no_connection_to_postgres_left(notes: Shell, site: Site) -> None:
+    stage = identify(read_project(notes.folder).config.project, "stage")
+    route = site.routes.read(stage.route)
+    assert route
+    with visited(Target(site.edge_url(), route.host), "/health") as visitor:
+        with occupied(role_of(site, stage)):
+            said = notes("junov", "deploy", "dev", expect=1)
+        assert site.routes.read(stage.route) == route
+        notes("junov", "deploy", "dev")
+    assert visitor.refused == []
+    assert f'too many connections for role "{stage.role}"' in said
+    assert "the migration failed: alembic ended with exit code 1" in said
+    assert "what ran before goes on serving" in said

@@ -20,6 +20,7 @@ from tests.engine.breakable import (
     occupied,
     small_disk,
     stopping,
+    superuser,
 )
 from tests.engine.conftest import ROOT
 from tests.engine.faulty import Served, simplify
@@ -111,7 +112,7 @@ def test_postgres_refuses(served: Served) -> None:
 
 
 def test_postgres_has_no_connection_left(served: Served) -> None:
-    with occupied(served.site), served.unharmed():
+    with occupied(superuser(served.site)), served.unharmed():
         said = served.fails("junov", "deploy")
     assert re.search(r"Postgres at \S+ cannot be used: sorry, too many clients already", said)
     assert "raise `postgres.connections` in server.yaml" in said
@@ -262,6 +263,9 @@ def test_a_layer_is_gone(served: Served) -> None:
     with Registry() as registry:
         layer = add_layer(registry, repository_of(served), "main")
     served.shell(*losing(served, blob(layer)))
+    # Until then it remembers that it has it, and the engine asks again and again.
+    with stopping(served.site, served.shell, "registry") as stop:
+        served.shell(*stop)
     with served.unharmed():
         said = served.fails("junov", "deploy")
     print(said)

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,15 +20,17 @@ from junov.site import Site
 from tests.engine.conftest import Shell, Web, environment
 from tests.engine.faulty import Served, simplify
 
-DRAIN = "4s"
+DRAINS = "drain: 4s"
 """Longer than a slow request takes, shorter than a stream lasts."""
 
 
 @pytest.fixture
 def served(site: Site, tiny: Shell) -> Served:
-    """The small project with its first release delivered."""
+    """The small project with its first release delivered: web, twice, and a worker."""
     simplify(tiny.folder)
-    tiny.commit("Without lint and tests")
+    file = tiny.folder / "junov.yaml"
+    file.write_text(file.read_text().replace("web: {", "web: {replicas: 2, "))
+    tiny.commit("Without lint and tests, and two of web")
     return Served(site, tiny)
 
 
@@ -75,35 +78,32 @@ def supporting(served: Served, name: str, *settings: str) -> str:
 
 
 def test_services_come_and_go_and_change_their_names(served: Served, web: Web) -> None:
-    assert_is_all_there_is(served, web, 1, "web-r1-1", "worker-1")
+    assert_is_all_there_is(served, web, 1, "web-r1-1", "web-r1-2", "worker-1")
 
-    others = supporting(served, "cache") + supporting(served, "queue", "environment: {SIZE: 10}")
-    served.edit("compose.yaml", "  worker:\n", f"{others}  jobs:\n")
+    cache, mail = supporting(served, "cache"), supporting(served, "mail")
+    queue = supporting(served, "queue", "environment: {SIZE: 10}")
+    served.edit("compose.yaml", "  worker:\n", f"{cache}{mail}{queue}  jobs:\n")
     served.shell("junov", "run")
-    assert_is_all_there_is(served, web, 2, "web-r2-1", "jobs-1", "cache-1", "queue-1")
+    names = "web-r2-1", "web-r2-2", "jobs-1", "cache-1", "mail-1", "queue-1"
+    assert_is_all_there_is(served, web, 2, *names)
     before = ids(served)
 
     served.edit("compose.yaml", "SIZE: 10", "SIZE: 20")
+    served.edit("compose.yaml", mail, "")
+    compose = served.shell.folder / "compose.yaml"
+    compose.write_text(compose.read_text().partition("  jobs:")[0])
+    served.shell.commit("Without jobs")
     served.shell("junov", "run")
-    assert_is_all_there_is(served, web, 3, "web-r3-1", "jobs-1", "cache-1", "queue-1")
+    assert_is_all_there_is(served, web, 3, "web-r3-1", "web-r3-2", "cache-1", "queue-1")
     after = ids(served)
     assert after["cache"] == before["cache"], "it hasn't changed, so nobody touches it"
     assert after["queue"] != before["queue"]
-    assert "20" in served.shell(
-        "junov", "env", "exec", "prod", "--service", "queue", "--", "printenv", "SIZE"
-    )
-
-    compose = served.shell.folder / "compose.yaml"
-    compose.write_text(compose.read_text().partition("  cache:")[0])
-    served.shell.commit("Web alone")
-    served.shell("junov", "run")
-    assert_is_all_there_is(served, web, 4, "web-r4-1")
+    size = ("junov", "env", "exec", "prod", "--service", "queue", "--", "printenv", "SIZE")
+    assert served.shell(*size).strip() == "20"
 
 
 def test_web_changes_its_name_its_port_and_how_many_there_are(served: Served, web: Web) -> None:
-    served.edit("junov.yaml", "web: {", "web: {replicas: 2, ")
-    served.shell("junov", "run")
-    assert_is_all_there_is(served, web, 2, "web-r2-1", "web-r2-2", "worker-1")
+    assert_is_all_there_is(served, web, 1, "web-r1-1", "web-r1-2", "worker-1")
 
     served.edit(
         "junov.yaml", "web: {replicas: 2, ", "web: {service: api, port: 9000, replicas: 3, "
@@ -112,18 +112,18 @@ def test_web_changes_its_name_its_port_and_how_many_there_are(served: Served, we
     served.edit("compose.yaml", "{COLOUR:", "{PORT: 9000, COLOUR:")
     served.edit("compose.yaml", "[web]", "[api]")
     served.shell("junov", "run")
-    assert_is_all_there_is(served, web, 3, "api-r3-1", "api-r3-2", "api-r3-3", "worker-1")
+    assert_is_all_there_is(served, web, 2, "api-r2-1", "api-r2-2", "api-r2-3", "worker-1")
     url = str(environment(served.shell, "prod")["url"])
     assert len({web(url)[1]["container"] for _ in range(9)}) == 3, "each of them gets requests"
     ask = "import urllib.request as u; print(u.urlopen('http://api:9000').read().decode())"
     inside = served.shell(
         "junov", "env", "exec", "prod", "--service", "worker", "--", "python", "-c", ask
     )
-    assert json.loads(inside)["JUNOV_RELEASE"] == "3", "by its new name, and nobody of the old"
+    assert json.loads(inside)["JUNOV_RELEASE"] == "2", "the other services reach it by its new name"
 
     served.edit("junov.yaml", "{branch: main,", "{branch: main, replicas: 1,")
     served.shell("junov", "run")
-    assert_is_all_there_is(served, web, 4, "api-r4-1", "worker-1")
+    assert_is_all_there_is(served, web, 3, "api-r3-1", "worker-1")
 
 
 def test_a_host_is_changed_and_one_that_another_environment_has_is_not(
@@ -149,27 +149,27 @@ def test_a_host_is_changed_and_one_that_another_environment_has_is_not(
     served.edit("junov.yaml", f"host: stage.{project}.localhost", "host: new.localhost")
     shell("junov", "run")
     assert environment(shell, "prod")["host"] == "new.localhost"
-    assert_is_all_there_is(served, web, 2, "web-r2-1", "worker-1")
+    assert_is_all_there_is(served, web, 2, "web-r2-1", "web-r2-2", "worker-1")
     assert web(str(before["url"]))[0] == 404
 
 
 def test_docker_s_own_healthcheck_is_not_waited_for_and_has_its_say(
     served: Served, web: Web
 ) -> None:
-    served.edit("junov.yaml", "web: {timeout: 60s", "web: {timeout: 10s")
+    served.edit("junov.yaml", "timeout: 60s", "timeout: 10s")
     served.edit(
         "compose.yaml",
         "    stop_grace",
         "    healthcheck: {test: [CMD, python, -c, 'exit(0)'], interval: 1h}\n    stop_grace",
     )
     served.shell("junov", "run")
-    assert_is_all_there_is(served, web, 2, "web-r2-1", "worker-1")
+    assert_is_all_there_is(served, web, 2, "web-r2-1", "web-r2-2", "worker-1")
     assert environment(served.shell, "prod")["services"] == {
         "web": "starting",  # for Docker, which will ask in an hour
         "worker": "running",
     }
 
-    served.edit("junov.yaml", "web: {timeout: 10s", "web: {timeout: 5s")
+    served.edit("junov.yaml", "timeout: 10s", "timeout: 5s")
     served.edit("compose.yaml", "exit(0)", 'exit("unwell")')
     served.edit("compose.yaml", "  worker:\n", f"{supporting(served, 'cache')}  worker:\n")
     with served.unharmed():
@@ -177,28 +177,20 @@ def test_docker_s_own_healthcheck_is_not_waited_for_and_has_its_say(
     assert "was not ready after 5 s: its healthcheck ends with exit code 1: unwell" in said
 
 
-@pytest.fixture(scope="module")
-def orders(
-    site: Site, environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Subject]:
-    """The application that is made for load, with two commits; the first of them is delivered."""
-    folder = tmp_path_factory.mktemp("orders")
-    source = shutil.copytree(ORDERS.source, folder / "source" / "orders")
+@pytest.fixture
+def orders(site: Site, environ: dict[str, str], tmp_path: Path) -> Iterator[Subject]:
+    """The application that is made for load; its first commit drains, its second doesn't."""
+    source = shutil.copytree(ORDERS.source, tmp_path / "source" / "orders")
     file = source / "junov.yaml"
-    file.write_text(file.read_text().replace("web: {", f"web: {{observe: 1s, drain: {DRAIN}, "))
-    subject = Subject(Rig(site, folder, environ, print), replace(ORDERS, source=source))
+    web = f"web: {{timeout: 60s, observe: 1s, {DRAINS}}}"
+    file.write_text(re.sub("^web: .*$", web, file.read_text(), flags=re.MULTILINE))
+    application = replace(ORDERS, source=source, file=file.name, change=(DRAINS, "drain: 0s"))
+    subject = Subject(Rig(site, tmp_path, environ, print), application)
     subject.promote(0)
     subject.deploy()
+    subject.promote(1)
     yield subject
     subject.shell("junov", "env", "stop", "prod")
-
-
-def drained(subject: Subject, site: Site) -> str:
-    """What came of the drain of the last release."""
-    shown = subject.shown()
-    last = site.journal.last_release(identify(str(shown["project"]), str(shown["name"])))
-    assert last
-    return next(step.detail for step in site.journal.steps(last) if step.name == "drain")
 
 
 @pytest.mark.parametrize(
@@ -207,39 +199,35 @@ def drained(subject: Subject, site: Site) -> str:
 def test_nobody_loses_anything_while_releases_change(
     orders: Subject, site: Site, changes: int
 ) -> None:
-    with under_load(site.edge_url(), orders.shown()["host"]) as load:
-        for turn in range(1, changes + 1):
-            orders.promote(turn)
+    prod = orders.shown()
+
+    def drained() -> str:
+        """What came of the drain of the last release."""
+        last = site.journal.last_release(identify(prod["project"], prod["name"]))
+        assert last
+        return next(step.detail for step in site.journal.steps(last) if step.name == "drain")
+
+    with under_load(site.edge_url(), prod["host"]) as load:
+        for _ in range(changes):
             orders.deploy()
-            # Until the bound, and then they are the only ones that are left.
-            assert re.match(r"2 of \d+ connections were still open", drained(orders, site))
+            assert re.fullmatch(r"(\d+) of \1 connections were still open after 0 s", drained())
             orders.rollback()
-            assert re.match(r"2 of \d+ connections were still open", drained(orders, site))
+            # The streams, which stay until the time is up.
+            assert re.match(r"2 of \d+ connections were still open", drained())
     report = load.report
     assert report.lost == 0, report.to_json()
     assert report.wrk.requests
     assert report.orders.answered == report.orders.sent > 0
 
     # Whoever had asked the old release was answered by it, and whoever asked after that by the new.
-    asked = [each.container for each in sorted(report.slow, key=lambda answer: answer.began)]
-    assert len([each for each, _ in itertools.groupby(asked)]) == 1 + 2 * changes
+    asked = (each.container for each in sorted(report.slow, key=lambda answer: answer.began))
+    containers = [container for container, _ in itertools.groupby(asked)]
+    assert len(set(containers)) == len(containers) == 1 + 2 * changes
 
-    assert report.streams_closed_early == ()
+    # Each stream is told that it ends; last of all, unless there is no drain.
     for kind in ("events", "websocket"):
         streams = [stream for stream in report.streams if stream.kind == kind]
+        assert [stream.container for stream in streams] == containers
         assert [stream.end for stream in streams] == [*["told"] * 2 * changes, "open"]
-        assert len({stream.container for stream in streams}) == len(streams)
-
-
-def test_without_a_drain_the_application_itself_ends_what_is_under_way(
-    orders: Subject, site: Site
-) -> None:
-    file = orders.shell.folder / "junov.yaml"
-    file.write_text(file.read_text().replace(f"drain: {DRAIN}", "drain: 0s"))
-    orders.shell.commit("Without a drain")
-    orders.shell("git", "branch", "--force", "main")
-    with under_load(site.edge_url(), orders.shown()["host"]) as load:
-        orders.shell("junov", "run", "main")
-    assert re.fullmatch(r"(\d+) of \1 connections were still open after 0 s", drained(orders, site))
-    assert load.report.lost == 0, load.report.to_json()
-    assert load.report.streams_not_told == ()
+    drained_ones = containers[1::2]
+    assert not [each for each in report.streams_closed_early if each.container in drained_ones]

@@ -46,7 +46,8 @@ class Whole:
             file.write(f"CACHE_IMAGE={_pushed(site, _SUPPORTING_IMAGE)}\n")
         # `python -m tests.engine.killing` is found from the project's folder as well.
         path = os.pathsep.join([str(ROOT), *filter(None, [environ.get("PYTHONPATH")])])
-        environ = environ | {"PYTHONPATH": path}
+        self.cache = folder / "cache"
+        environ = environ | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(self.cache)}
         run = site.server.name.removeprefix("test-")
         self.shell = make_repository(source, folder / "whole", run, environ)
         self._built: dict[str, str] = {}
@@ -93,6 +94,7 @@ class Victim:
     def __init__(self, whole: Whole, branch: str, name: str | None = None) -> None:
         self.site = whole.site
         self.shell = whole.shell
+        self._exports = whole.cache / "junov" / "runs"
         self.branch = branch
         self.identity = identify(whole.project, name or branch)
         host = f"{self.identity.slug}.{whole.project}.localhost"
@@ -177,8 +179,8 @@ class Victim:
         Args:
             commit: the commit.
             reference: what such a run has left, with one older release, here or elsewhere.
-            pruned: whether the folders of older releases count; only a deploy or rollback that
-                comes to its end prunes them.
+            pruned: whether what only a deploy removes has been removed: the folders of releases
+                that are too old or were undone, and what killed runs have exported from git.
         """
         releases, live, found = self.releases(), self.live(), self.remains()
         assert [each["number"] for each in releases if each["outcome"] == "running"] == []
@@ -192,6 +194,8 @@ class Victim:
         expected = reference.with_older(len(older))
         diff = differences(expected, found if pruned else replace(found, older=expected.older))
         assert not diff, f"{self.name} is not as one healthy release leaves it:\n{diff}"
+        exports = [path.name for path in self._exports.glob("*")]
+        assert not (pruned and exports), f"killed runs have left {exports}"
         self.is_sound = True
 
     @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from bench.clients import Client, Target, ask
@@ -60,3 +61,15 @@ class Visitor(Client):
     def releases(self) -> list[str]:
         """The releases that answered, in the order of their first answers."""
         return list(Counter(each.release for each in self.seen if each.release))
+
+
+@contextmanager
+def visited(target: Target, path: str = "/") -> Iterator[Visitor]:
+    """A visitor who comes before the block begins and leaves after its end."""
+    visitor = Visitor(target, path)
+    visitor.start()
+    try:
+        visitor.underway.wait()
+        yield visitor
+    finally:
+        visitor.finish()

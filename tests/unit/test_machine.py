@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,18 @@ from pathlib import Path
 import pytest
 
 from junov.errors import UnavailableError
-from junov.server.machine import Machine, Step, decide, is_stale, packages
+from junov.server.machine import Machine, Step, configure, decide, is_stale, packages
+
+
+def test_a_new_engine_keeps_containers_running_and_an_administrators_file_stays(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "docker" / "daemon.json"
+    configure(file)
+    assert json.loads(file.read_text()) == {"live-restore": True}
+    file.write_text("{}")
+    configure(file)
+    assert file.read_text() == "{}"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from junov.config.validation import did_you_mean
+from junov.edge import RouteFileError
 from junov.engine.inspection import Container
 from junov.engine.private_network import DATABASE_ALIAS
 from junov.environments import Identity, identify
@@ -141,12 +142,13 @@ def find_environment(site: Site, name: str, project: str | None) -> EnvironmentV
 
 def _known(site: Site, overview: Overview, containers: list[Container]) -> EnvironmentView:
     record, live = overview.environment, overview.live
+    host = _routed_host(site, record.identity) or record.host
     return EnvironmentView(
         identity=record.identity,
         tier=record.tier,
         status=_status(containers, failed=overview.live is None and overview.last is not None),
-        url=site.server.url(record.host),
-        host=record.host,
+        url=site.server.url(host),
+        host=host,
         image=live.image if live else "",
         commit=live.commit if live else "",
         ref=record.ref_name,
@@ -158,17 +160,26 @@ def _known(site: Site, overview: Overview, containers: list[Container]) -> Envir
     )
 
 
+def _routed_host(site: Site, identity: Identity) -> str:
+    """The host that really leads to it: a release that failed may have asked for another."""
+    try:
+        route = site.routes.read(identity.route)
+    except RouteFileError:
+        return ""
+    return route.host if route else ""
+
+
 def _by_labels(site: Site, project: str, name: str, containers: list[Container]) -> EnvironmentView:
     identity = identify(project, name)
-    route = site.routes.read(identity.route)
+    host = _routed_host(site, identity)
     released = [container for container in containers if RELEASE in container.labels]
     newest = max(released, key=lambda container: int(container.labels[RELEASE]), default=None)
     return EnvironmentView(
         identity=identity,
         tier="",
         status=_status(containers, failed=False),
-        url=site.server.url(route.host) if route else "",
-        host=route.host if route else "",
+        url=site.server.url(host) if host else "",
+        host=host,
         image=newest.image if newest else "",
         commit=newest.labels.get(COMMIT, "") if newest else "",
         ref="",

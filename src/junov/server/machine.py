@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import json
 import os
 import shutil
 import socket
@@ -22,6 +24,7 @@ PID_FILE = Path("/var/run/docker.pid")
 CONTAINERD_PID_FILE = Path("/var/run/docker/containerd/containerd.pid")
 CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 LOG_FILE = Path("/var/log/dockerd.log")
+DAEMON_FILE = Path("/etc/docker/daemon.json")
 SYSTEMD = Path("/run/systemd/system")  # there only where systemd runs: sd_booted(3)
 
 ANSWER_SECONDS = 10.0
@@ -32,6 +35,11 @@ POLL_SECONDS = 0.1
 # Debian 12's docker.io holds everything; later releases split the client and buildx off.
 PACKAGE = "docker.io"
 FURTHER_PACKAGES = ("docker-cli", "docker-buildx", "iptables", "ca-certificates")
+
+DAEMON_SETTINGS = {"live-restore": True}
+"""How junov sets an engine up that it installs: what runs goes on while the daemon is restarted, as
+an update of its package does, rather than being stopped with it and started again. Swarm mode can't
+have this (https://docs.docker.com/engine/daemon/live-restore/)."""
 
 Report = Callable[[str], None]
 
@@ -189,6 +197,7 @@ def _version() -> str:
 def _install(report: Report) -> None:
     report(f"engine: none here, installing the package {PACKAGE}")
     started = time.monotonic()
+    configure(DAEMON_FILE)  # before the package starts it
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     # Its exit code says nothing: one source of many that is out of reach must not end it here.
     process.run(["apt-get", "update", "-q"], env=quiet, timeout=INSTALL_SECONDS)
@@ -206,6 +215,13 @@ def _install(report: Report) -> None:
         timeout=INSTALL_SECONDS,
     )
     report(f"engine: installed ({time.monotonic() - started:.0f} s)")
+
+
+def configure(file: Path) -> None:
+    """Write the settings of a new engine, unless somebody has written some already."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError), file.open("x", encoding="utf-8") as new:
+        json.dump(DAEMON_SETTINGS, new, indent=2)
 
 
 def _start(machine: Machine, report: Report) -> None:
