@@ -55,7 +55,16 @@ class Served:
         self.shell = Shell(shell.folder, shell.environ | {"PYTHONPATH": str(ROOT)})
         self.identity = identify(read_project(shell.folder).config.project, name)
         self.good = shell("git", "rev-parse", "HEAD").strip()
+        self._is_sound = True
         shell("junov", "run")
+
+    def begin(self) -> Served:
+        """It, with its good commit checked out, and serving where the test before left another."""
+        self.shell("git", "reset", "--hard", "--quiet", self.good)
+        if not self._is_sound:
+            self.shell("junov", "run")
+        self._is_sound = False
+        return self
 
     @property
     def target(self) -> Target:
@@ -197,6 +206,7 @@ class Served:
             (f"web-r{number}", number, "running"),
             ("worker", number, "running"),
         )
+        self._is_sound = True
 
     def _secrets(self) -> dict[str, str]:
         scope = self.identity.secret_scope

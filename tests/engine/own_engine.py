@@ -21,9 +21,9 @@ from pathlib import Path
 from junov.engine.api import Engine
 from junov.errors import JunovError
 from junov.process import Result, check, run
+from tests.engine.faulty import ROOT
 from tests.waiting import until
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 240
 _SIOCSIFFLAGS = 0x8914  # netdevice(7)
 _UP_LOOPBACK_RUNNING = 0x49

@@ -17,7 +17,6 @@ from pathlib import Path
 from junov.config.server import POSTGRES_PORT
 from junov.databases import Address
 from junov.databases.sessions import connect, session
-from junov.delivery.recording import KEPT_RELEASES
 from junov.edge import Route
 from junov.engine.inspection import Container
 from junov.environments import Identity
@@ -50,12 +49,8 @@ class Remains:
     older: tuple[str, ...] = ()
 
     def with_older(self, count: int) -> Remains:
-        """The same with as many older releases as are kept of so many; each looks like the first.
-
-        Args:
-            count: how many others have been deployed and have served.
-        """
-        return Remains(self.lines, self.older[:1] * min(count, KEPT_RELEASES))
+        """The same with so many older releases; each looks like the first."""
+        return Remains(self.lines, self.older[:1] * count)
 
 
 def differences(expected: Remains, found: Remains) -> str:

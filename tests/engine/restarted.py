@@ -82,7 +82,7 @@ def past_loopback(served: Served) -> Target:
 
 
 def started(served: Served) -> list[str]:
-    """When each container of the server's own, and the one that serves, was started."""
+    """When each container of the server's own was started."""
     site = served.site
     names = [each.name for each in site.engine.containers({SERVER: site.server.name, PART: ""})]
     form = "{{.Name}} {{.State.StartedAt}}"

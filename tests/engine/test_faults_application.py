@@ -48,9 +48,8 @@ def once(
 
 @pytest.fixture
 def served(once: Served) -> Served:
-    """That environment, with the good commit checked out."""
-    once.shell("git", "reset", "--hard", "--quiet", once.good)
-    return once
+    """That environment, whatever the test before has left of it."""
+    return once.begin()
 
 
 def break_soon(served: Served, how: str, *, answers: int = SHORTLY) -> None:
@@ -119,6 +118,7 @@ def test_a_health_path_that_is_never_well(served: Served) -> None:
             "nothing in it listens on port 8000",
             "a larger `web.timeout`",
             id="nowhere",
+            marks=pytest.mark.soak,
         ),
         pytest.param(
             "app.py",
@@ -157,7 +157,7 @@ def test_more_memory_than_allowed_at_the_start(served: Served) -> None:
     served.edit("app.py", "    ThreadingHTTPServer", f"    {hoard(200)}\n    ThreadingHTTPServer")
     with served.unharmed():
         said = served.fails("junov", "run")
-    assert re.search(r"web-r\d+-1 was killed for taking more memory than it may", said)
+    assert re.search(r"web-r\d+-1 was killed(, perhaps)? for taking more memory than it may", said)
     assert "give its service more memory in the compose file" in said
     served.failed_in("web", said)
     served.recovers()
@@ -171,7 +171,7 @@ def test_more_memory_than_allowed_while_it_is_observed(served: Served) -> None:
     with served.taken_back():
         said = served.fails("junov", "run")
     assert "served, and failed while it was observed" in said
-    assert "was killed for taking more memory than it may" in said
+    assert re.search("was killed(, perhaps)? for taking more memory than it may", said)
     served.failed_in("observe", said)
     served.recovers()
 
@@ -200,9 +200,9 @@ def test_errors_for_visitors_while_its_health_is_well(served: Served) -> None:
     served.recovers()
 
 
+@pytest.mark.soak
 def test_a_few_errors_do_not_end_a_release(served: Served) -> None:
     served.edit("junov.yaml", "observe: 0s", "observe: 2s")
-    served.edit("app.py", "send_response(200)", "send_response(200)  # as before")
     break_soon(served, "pass")
     served.edit("app.py", "(200)", "(500 if self.path == '/' and Handler.asked < 4 else 200)")
     with served.visited() as visitor:
@@ -212,6 +212,7 @@ def test_a_few_errors_do_not_end_a_release(served: Served) -> None:
     served.serves_alone()
 
 
+@pytest.mark.soak
 def test_the_old_one_dies_while_the_new_one_is_observed(served: Served) -> None:
     served.edit("junov.yaml", "observe: 0s", "observe: 1s")
     old = served.web_container()
@@ -239,7 +240,13 @@ def test_a_release_that_fails_stays_where_the_old_one_is_dead(served: Served) ->
 @pytest.mark.parametrize(
     ("step", "command", "message"),
     [
-        pytest.param("before", "exit(7)", "ended with exit code 7", id="before fails"),
+        pytest.param(
+            "before",
+            "exit(7)",
+            "ended with exit code 7",
+            id="before fails",
+            marks=pytest.mark.soak,
+        ),
         pytest.param("after", ENDLESS, "had not ended after 2s and was ended", id="after hangs"),
         pytest.param(
             "before",
@@ -287,6 +294,7 @@ def test_a_clock_that_is_set_in_the_middle(served: Served, seconds: str) -> None
     served.recovers()
 
 
+@pytest.mark.soak
 def test_its_role_has_no_connection_to_postgres_left(notes: Shell, site: Site) -> None:
     stage = identify(read_project(notes.folder).config.project, "stage")
     route = site.routes.read(stage.route)

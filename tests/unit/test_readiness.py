@@ -119,6 +119,7 @@ def test_an_answer_alone_is_enough_without_a_healthcheck(served: str) -> None:
         ([WEB], "", Ended(1, 3), "ended with exit code 1, again and again"),
         ([WEB], "", Ended(None, 3), "ended, and was started again by the engine, again and again"),
         ([WEB], "", Ended(137, 3, True), "was killed for taking more memory than it may"),
+        ([WEB], "", Ended(137, 3), "was killed, perhaps for taking more memory than it may"),
         ([None], "", None, "was removed by somebody"),
     ],
 )

@@ -169,8 +169,11 @@ def prune(site: Site, environment: Environment, serving: int, step: Step) -> Non
     """
     folder = releases_folder(site, environment.identity)
     releases = site.journal.releases(environment, limit=_LOOKED_AT)
-    originals = [r.number for r in releases if r.outcome == "succeeded" and r.restores is None]
-    kept = {serving, *[number for number in originals if number != serving][:KEPT_RELEASES]}
+    # The last that served are the newest, though one that a rollback brought back may be old.
+    served = dict.fromkeys(
+        r.origin for r in releases if r.outcome == "succeeded" or r.number == serving
+    )
+    kept = {serving, *list(served)[: KEPT_RELEASES + 1]}
     numbers = {int(path.name) for path in folder.iterdir() if path.name.isdecimal()}
     for number in numbers - kept:
         shutil.rmtree(folder / str(number), ignore_errors=True)

@@ -63,6 +63,9 @@ class Container:
         return self.state == "running"
 
 
+_KILLED = 128 + 9  # SIGKILL, which the kernel sends as well where memory is short
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a container last ended.
@@ -77,10 +80,18 @@ class Ended:
     restarts: int
     out_of_memory: bool = False
 
+    @property
+    def wants_memory(self) -> bool:
+        """Whether it was killed in the way in which the kernel does where memory is short."""
+        return self.out_of_memory or self.exit_code == _KILLED
+
     def __str__(self) -> str:
         code = "" if self.exit_code is None else f" (exit code {self.exit_code})"
         if self.out_of_memory:
             return f"was killed for taking more memory than it may{code}"
+        if self.exit_code == _KILLED:
+            # The engine may restart it before the kernel has told it why.
+            return f"was killed, perhaps for taking more memory than it may{code}"
         if self.exit_code is None:
             return "ended, and was started again by the engine"
         return f"ended with exit code {self.exit_code}"

@@ -118,7 +118,7 @@ def ask(url: str) -> Answer:
 
 def after_end(ended: Ended) -> str:
     """What to do about a container that has ended."""
-    if ended.out_of_memory:
+    if ended.wants_memory:
         return "give its service more memory in the compose file, or find out what takes so much"
     return "its last lines stand below"
 
