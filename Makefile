@@ -35,8 +35,8 @@ test: engine ## Test everything, with real containers
 	.venv/bin/pytest -m "not engine" -n auto
 	.venv/bin/pytest -m engine
 
-soak: engine ## Kill runs at every point there is, and at random (SEED=n for the same again)
-	.venv/bin/pytest tests/engine/test_killed.py --soak $(if $(SEED),--soak-seed $(SEED))
+soak: engine ## Test what takes long: every kill, at random too, and every fault (SEED=n: again)
+	.venv/bin/pytest tests/engine --soak $(if $(SEED),--soak-seed $(SEED))
 
 bench: engine ## Measure it (ONLY=time, concurrency or lost for one part)
 	@$(PYTHON) -m bench $(if $(ONLY),--only $(ONLY))

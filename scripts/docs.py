@@ -1,4 +1,4 @@
-"""Write the pages of docs/ that say what the code says: configuration, guard, commands.
+"""Write what docs/ says that something else says better: the code, and the benchmark.
 
 scripts/docs.py                          write them all
 scripts/docs.py --check                  write nothing; exit 1 with a diff where one is stale
@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 WIDTH = 96
 NOTICE = "<!-- Written by scripts/docs.py from the code; change that, and run `make docs`. -->\n"
 
@@ -139,10 +140,22 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
+MEASURED, MEASURED_END = "<!-- measured -->\n", "<!-- /measured -->\n"
+
+
+def rollout() -> str:
+    """`docs/rollout.md`: written by hand, but for what `make bench` has measured."""
+    before, _, rest = (DOCS / "rollout.md").read_text(encoding="utf-8").partition(MEASURED)
+    after = rest.partition(MEASURED_END)[2]
+    results = (ROOT / "bench" / "results.md").read_text(encoding="utf-8")
+    return f"{before}{MEASURED}\n{results}\n{MEASURED_END}{after}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "guard": guard,
     "commands": commands,
+    "rollout": rollout,
 }
 
 
@@ -165,7 +178,7 @@ def main(arguments: list[str]) -> int:
                     before.splitlines(keepends=True),
                     text.splitlines(keepends=True),
                     f"docs/{path.name}",
-                    "as the code has it",
+                    "as it has to be",
                 )
             )
         else:

@@ -7,8 +7,8 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from junov.edge import (
     HostTakenError,
     Route,
     Routes,
-    access_rules,
+    dynamic_config,
     static_config,
 )
 from junov.engine.sockets import TABLES, open_connections
@@ -39,6 +39,7 @@ BACKEND = """
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 told = threading.Event()
+taken = []
 class Server(ThreadingHTTPServer):
     request_queue_size = 128
 class Handler(BaseHTTPRequestHandler):
@@ -51,7 +52,16 @@ class Handler(BaseHTTPRequestHandler):
             return self.stream()
         if self.path == "/tell":
             told.set()
-        said = str(self.headers) if self.path == "/from" else NAME
+        said = {"/from": self.headers, "/taken": len(taken)}.get(self.path, NAME)
+        self.answer(str(said))
+    def do_POST(self):
+        taken.append(self.path)
+        if self.path == "/drop":
+            self.close_connection = True
+            return
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(NAME)
+    def answer(self, said):
         body = said.encode()
         self.send_response(500 if self.path == "/broken" else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -106,10 +116,26 @@ class Rig:
         )
 
     def get(self, host: str, path: str = "/", **headers: str) -> tuple[int, str]:
+        return self.ask("GET", host, path, **headers)
+
+    def ask(self, method: str, host: str, path: str = "/", **headers: str) -> tuple[int, str]:
+        with self.asking(method, host, path, **headers) as answer:
+            return answer()
+
+    @contextmanager
+    def asking(
+        self, method: str, host: str, path: str = "/", **headers: str
+    ) -> Iterator[Callable[[], tuple[int, str]]]:
+        """A request that has been sent, and gives its answer when it is called."""
+        body = b"ordered" if method == "POST" else None
         with closing(http.client.HTTPConnection("127.0.0.1", self.web, timeout=10)) as client:
-            client.request("GET", path, headers={"Host": host, **headers})
-            answer = client.getresponse()
-            return answer.status, answer.read().decode()
+            client.request(method, path, body, headers={"Host": host, **headers})
+
+            def answer() -> tuple[int, str]:
+                got = client.getresponse()
+                return got.status, got.read().decode()
+
+            yield answer
 
     def connections(self, server: str) -> int:
         """How many connections the edge has to a container."""
@@ -127,8 +153,8 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         folder = tmp_path_factory.mktemp("edge")
         routes = Routes(folder / "routes")
         (folder / "traefik.yaml").write_text(static_config())
-        rules = access_rules(allowed=[str(webproxy[1])], user=USER, password=PASSWORD)
-        routes.write_access_rules(rules)
+        rules = dynamic_config(allowed=[str(webproxy[1])], user=USER, password=PASSWORD)
+        routes.write_dynamic_config(rules)
         edge = box.start(
             "edge",
             "traefik:v3.7",
@@ -278,6 +304,42 @@ def test_what_the_edge_says_for_a_container_that_died_is_a_failed_answer(rig: Ri
     assert rig.get(prod.host)[0] == 502
     after = rig.api.answers(prod)
     assert (after.total, after.failed) == (before.total + 1, before.failed + 1)
+
+
+def test_a_request_that_no_container_took_is_sent_again(rig: Rig) -> None:
+    prod = rig.route("prod", "green", release=44)
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    green = rig.box.name("green")
+    assert run(["docker", "kill", green]).ok
+    with rig.asking("GET", prod.host) as page, rig.asking("POST", prod.host) as order:
+        assert run(["docker", "start", green]).ok
+        assert (page(), order()) == ((200, "green"), (200, "green"))
+    assert rig.get(prod.host, "/taken") == (200, "1")
+    assert rig.api.answers(prod) == Answers(total=3, failed=0), "as visitors got them"
+
+
+def test_an_order_that_a_container_took_is_never_sent_again(rig: Rig) -> None:
+    prod = rig.route("prod", "blue", release=45)
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    before = int(rig.get(prod.host, "/taken")[1])
+    assert rig.ask("POST", prod.host, "/drop")[0] == 502
+    assert rig.get(prod.host, "/taken") == (200, str(before + 1))
+
+
+def test_a_container_has_an_upload_from_its_first_bytes_on(rig: Rig) -> None:
+    prod = rig.route("prod", "blue", release=46)
+    rig.routes.write(prod)
+    rig.api.wait_until_routed(prod, timeout=10)
+    before = int(rig.get(prod.host, "/taken")[1])
+    with closing(socket.create_connection(("127.0.0.1", rig.web), timeout=10)) as upload:
+        head = f"POST / HTTP/1.1\r\nHost: {prod.host}\r\nContent-Length: 7\r\n\r\n"
+        upload.sendall(f"{head}ord".encode())
+        has_begun = (200, str(before + 1))
+        until(lambda: rig.get(prod.host, "/taken") == has_begun, "the container has begun with it")
+        upload.sendall(b"ered")
+        assert b" 200 " in upload.recv(1000)
 
 
 def test_an_idle_connection_to_a_container_ends_and_one_in_use_stays(rig: Rig) -> None:

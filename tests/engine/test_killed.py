@@ -290,6 +290,7 @@ def lines_found(said: str) -> list[str]:
     return [line.removeprefix("found: ") for line in said.splitlines() if "found: " in line]
 
 
+@pytest.mark.soak
 def test_repair_of_a_first_deploy_leaves_nothing_that_serves(stand: Stand, first: Victim) -> None:
     first.kill("after:web")
     assert "undid release 1" in first.repair()
@@ -330,6 +331,7 @@ def journal_lost(site: Site) -> Iterator[None]:
             kept.rename(file)
 
 
+@pytest.mark.soak
 def test_a_deploy_that_waits_for_another(stand: Stand, later: Victim) -> None:
     commit, since = stand.other(later), later.last_number()
     later.promote(commit)

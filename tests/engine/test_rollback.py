@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from junov.locks import held
 from junov.site import Site
 from tests.engine.conftest import ROOT, Shell, Web, environment, releases, run_of, set_version
 from tests.engine.faulty import Served, simplify
+from tests.engine.killing import KILLED
 
 SHELVES = """
 import sqlalchemy as sa
@@ -119,11 +121,17 @@ class Notes:
     elsewhere: Shell
     identity: Identity
 
-    def __call__(self, *options: str, expect: int = 0) -> str:
+    def __call__(self, *options: str, expect: int = 0, junov: Sequence[str] = ("junov",)) -> str:
         """Roll production back."""
         # However the tests are run, nobody sits at this terminal.
-        argv = ("junov", "rollback", "prod", "-p", self.identity.project, *options)
+        argv = (*junov, "rollback", "prod", "-p", self.identity.project, *options)
         return self.elsewhere("sh", "-c", '"$@" < /dev/null', "sh", *argv, expect=expect)
+
+    def kill(self, point: str, *options: str) -> None:
+        """Have that killed at a point."""
+        killing = (sys.executable, "-m", "tests.engine.killing", point, "--")
+        # The shell between tells of a signal as 128 and its number.
+        self(*options, junov=killing, expect=128 - KILLED)
 
     def sql(self, query: str) -> list[tuple[object, ...]]:
         """What its database answers."""
@@ -162,7 +170,7 @@ def notes_twice(site: Site, environ: dict[str, str], tmp_path: Path) -> Iterator
     shell("junov", "run")
     identity = identify(read_project(folder).config.project, "prod")
     shutil.rmtree(folder)
-    elsewhere = Shell(tmp_path, environ)
+    elsewhere = Shell(tmp_path, environ | {"PYTHONPATH": str(ROOT)})
     yield Notes(site, elsewhere, identity)
     elsewhere("junov", "env", "stop", "prod", "-p", identity.project)
 
@@ -211,3 +219,12 @@ def test_the_schema_is_told_taken_back_and_brought_up_again(notes_twice: Notes, 
     assert ahead in rollback("--yes")
     assert serving() == 6
     assert rollback.schema == ("0005", True)
+
+    # Killed in between, the schema is down and the other release still serves.
+    rollback("--to", "2")
+    rollback.kill("after:downgrade", "--to", "1", "--downgrade")
+    assert serving() == 7
+    assert rollback.schema == ("0004", False)
+    assert behind not in rollback("--to", "1", "--downgrade"), "that is where it wants the schema"
+    assert serving() == 9
+    assert rollback.schema == ("0004", False)

@@ -152,6 +152,12 @@ def test_a_host_is_changed_and_one_that_another_environment_has_is_not(
     assert_is_all_there_is(served, web, 2, "web-r2-1", "web-r2-2", "worker-1")
     assert web(str(before["url"]))[0] == 404
 
+    # A release that fails may ask for whatever it likes: what is shown is where requests lead.
+    served.edit("junov.yaml", "host: new.localhost", "host: newer.localhost")
+    served.edit("compose.yaml", "print('migrated')", "exit('no')")
+    served.fails("junov", "run")
+    assert environment(shell, "prod")["host"] == "new.localhost"
+
 
 def test_docker_s_own_healthcheck_is_not_waited_for_and_has_its_say(
     served: Served, web: Web
@@ -160,7 +166,8 @@ def test_docker_s_own_healthcheck_is_not_waited_for_and_has_its_say(
     served.edit(
         "compose.yaml",
         "    stop_grace",
-        "    healthcheck: {test: [CMD, python, -c, 'exit(0)'], interval: 1h}\n    stop_grace",
+        "    healthcheck:\n"
+        "      {test: [CMD, python, -c, 'exit(0)'], interval: 1h, timeout: 1s}\n    stop_grace",
     )
     served.shell("junov", "run")
     assert_is_all_there_is(served, web, 2, "web-r2-1", "web-r2-2", "worker-1")
@@ -175,6 +182,12 @@ def test_docker_s_own_healthcheck_is_not_waited_for_and_has_its_say(
     with served.unharmed():
         said = served.fails("junov", "run")
     assert "was not ready after 5 s: its healthcheck ends with exit code 1: unwell" in said
+
+    served.edit("compose.yaml", 'exit("unwell")', "import threading; threading.Event().wait()")
+    with served.unharmed():
+        said = served.fails("junov", "run")
+    assert "its healthcheck: `python -c " in said
+    assert "had not ended after 1 s" in said
 
 
 @pytest.fixture

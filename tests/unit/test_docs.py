@@ -179,7 +179,7 @@ def test_the_rollout_page_has_the_numbers_of_the_code() -> None:
     for said in (
         f"at least {LEAST_ERRORS} answers, at least {LEAST_SHARE:.0%} of all answers",
         {2: "at least twice the share that the old release had"}[TIMES_AS_BAD],
-        f"the {KEPT_RELEASES} newest other deploys",
+        f"the {KEPT_RELEASES} deploys that served last",
         f"carries no request after {IDLE_SECONDS} second",
         f"`web.observe` ({Web().observe} seconds by default)",
         f"`web.drain` ({Web().drain} seconds by default)",

@@ -12,7 +12,7 @@ import pytest
 
 from junov.delivery.rollout.readiness import Ends, wait_ready
 from junov.engine.api import Engine
-from junov.engine.inspection import Container, Ended
+from junov.engine.inspection import Container, Ended, Healthcheck
 from junov.errors import StageError
 from junov.secret import Secret, redact
 
@@ -53,12 +53,12 @@ class Told:
         del name
         return self._ended
 
-    def healthcheck(self, name: str) -> tuple[str, ...]:
+    def healthcheck(self, name: str) -> Healthcheck | None:
         assert name == WEB.id
-        return ("is-it-well",) if self._checks else ()
+        return Healthcheck(("is-it-well",), 7) if self._checks else None
 
-    def execute(self, name: str, argv: tuple[str, ...]) -> tuple[int, str]:
-        assert (name, argv) == (WEB.id, ("is-it-well",))
+    def execute(self, name: str, argv: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
+        assert (name, argv, timeout) == (WEB.id, ("is-it-well",), 7)
         code = self._checks.pop(0) if len(self._checks) > 1 else self._checks[0]
         return code, "looking\nnot yet\n"
 

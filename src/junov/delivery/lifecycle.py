@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from junov.databases import Stamp
+from junov.delivery.delivered import find_release
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.rollout.readiness import wait_ready
 from junov.delivery.turn import turn
@@ -14,6 +16,7 @@ from junov.engine.private_network import connect_trusted
 from junov.environments.labels import environment_labels
 from junov.errors import NotFoundError, StageError
 from junov.locks import who
+from junov.secret import redact
 from junov.site import Site
 from junov.steps import Steps
 
@@ -55,6 +58,7 @@ def start(site: Site, view: EnvironmentView, steps: Steps) -> None:
             for container in containers:
                 site.engine.start_container(container.id)
             step.note = ", ".join(container.name for container in containers)
+        redacted = _redaction(site, view)
         with steps.step("ready", "Wait until it is ready"):
             for container in containers:
                 wait_ready(
@@ -62,10 +66,19 @@ def start(site: Site, view: EnvironmentView, steps: Steps) -> None:
                     container,
                     health=None,
                     timeout=START_SECONDS,
-                    redact=lambda text: text,
+                    redact=redacted,
                     ends="maybe",
                 )
         _note(site, view, "running")
+
+
+def _redaction(site: Site, view: EnvironmentView) -> Callable[[str], str]:
+    """How secrets are kept out of what its containers have printed."""
+    serving = find_release(site, view.identity, view.release) if view.release else None
+    if serving is None:
+        return lambda _: "(not shown: the release's record, which knows the secrets, is gone)"
+    secrets = serving.stack.secrets
+    return lambda text: redact(text, secrets)
 
 
 def what_goes(site: Site, view: EnvironmentView) -> list[str]:

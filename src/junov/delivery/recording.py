@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from junov.delivery.delivered import releases_folder
+from junov.delivery.delivered import STACK_FILE, releases_folder
 from junov.delivery.rollout.containers import containers_of, release_of
 from junov.environments import Environment
 from junov.errors import JunovError, StageError
@@ -174,13 +174,17 @@ def prune(site: Site, environment: Environment, serving: int, step: Step) -> Non
         r.origin for r in releases if r.outcome == "succeeded" or r.number == serving
     )
     kept = {serving, *list(served)[: KEPT_RELEASES + 1]}
-    numbers = {int(path.name) for path in folder.iterdir() if path.name.isdecimal()}
-    for number in numbers - kept:
-        shutil.rmtree(folder / str(number), ignore_errors=True)
-    images = {release.image for release in releases if release.number in numbers - kept}
+    old = {int(path.name) for path in folder.iterdir() if path.name.isdecimal()} - kept
+    # Without its stack a release can't be gone back to. Its folder goes last: while it is there,
+    # the next run knows what a killed one hasn't removed.
+    for number in old:
+        (folder / str(number) / STACK_FILE).unlink(missing_ok=True)
+    images = {release.image for release in releases if release.number in old}
     removed = [
         image for image in images if _is_of_no_use(site, image) and site.engine.remove_image(image)
     ]
+    for number in old:
+        shutil.rmtree(folder / str(number), ignore_errors=True)
     step.note = f"releases kept: {len(kept)}"
     if removed:
         step.note += f", images removed: {len(removed)}"

@@ -135,13 +135,13 @@ def repaired(site: Site, environment: Named, identity: Identity, steps: Steps) -
 def repair(site: Site, environment: Named, findings: Findings, step: Step) -> None:
     """Finish or undo it; afterwards the environment runs what one healthy release does.
 
+    What doesn't come up is told and left as it is: what comes next may be the deploy that mends it.
+
     Args:
         site: the server.
         environment: as the journal knows it.
         findings: from `find_damage`, under the same lock.
         step: told what is done.
-
-    What doesn't come up is told and left as it is: what comes next may be the deploy that mends it.
 
     Raises:
         UnavailableError: the engine or the edge doesn't answer.

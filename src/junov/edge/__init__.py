@@ -6,7 +6,7 @@ has understood of that is asked of its own API.
 
 from junov.edge.answers import Answers
 from junov.edge.api import EdgeApi
-from junov.edge.config import access_rules, htpasswd, static_config
+from junov.edge.config import dynamic_config, htpasswd, static_config
 from junov.edge.route import Route, render
 from junov.edge.routes import HostTakenError, RouteFileError, Routes
 
@@ -17,7 +17,7 @@ __all__ = [
     "Route",
     "RouteFileError",
     "Routes",
-    "access_rules",
+    "dynamic_config",
     "htpasswd",
     "render",
     "static_config",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 # The text format: https://prometheus.io/docs/instrumenting/exposition_formats/
-_SAMPLE = re.compile(r"traefik_service_requests_total\{(.*)\} (\S+)")
+_SAMPLE = re.compile(r"traefik_router_requests_total\{(.*)\} (\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 

@@ -31,7 +31,7 @@ class EdgeApi:
     Args:
         url: its address, such as `http://127.0.0.1:8081`.
         user: the name to log in with.
-        password: the password that `access_rules` was given.
+        password: the password that `dynamic_config` was given.
     """
 
     def __init__(self, url: str, user: str, password: Secret) -> None:
@@ -101,8 +101,8 @@ class EdgeApi:
     def answers(self, route: Route) -> Answers:
         """How many requests the edge has answered for the route's release.
 
-        Counted are the answers that are done, at once; the edge's own 502 and 504 for a container
-        that doesn't answer are among them.
+        Counted are the answers that are done, at once, as visitors get them: the edge's own 502 and
+        504 for a container that doesn't answer are among them, what it has tried again is not.
 
         Args:
             route: the route, as it was written.

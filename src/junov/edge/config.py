@@ -1,7 +1,8 @@
-"""What the edge is started with, and who may ask its API and read its counters.
+"""What the edge is started with, and what holds for every route.
 
-Two files: `traefik.yaml`, read once at the start, and `junov-api.yaml` in the routes folder. The
-options are Traefik's (https://doc.traefik.io/traefik/v3.7/reference/install-configuration/).
+Two files: `traefik.yaml`, read once at the start, and `junov-api.yaml` in the routes folder, which
+says who may ask its API and read its counters, and how requests are tried again. The options are
+Traefik's (https://doc.traefik.io/traefik/v3.7/reference/install-configuration/).
 """
 
 from __future__ import annotations
@@ -17,11 +18,21 @@ WEB_PORT = 80
 API_PORT = 8081
 ROUTES_FOLDER = "/etc/traefik/routes"
 API_FILE = "junov-api.yaml"
-"""The file of `access_rules`. No route has this name: theirs have a `_` (see `identity.py`)."""
+"""The file of `dynamic_config`. No route has this name: theirs have a `_` (see `identity.py`)."""
 
 GRACE_SECONDS = 20
 IDLE_SECONDS = 1
 """How long the edge keeps a connection to a container that carries no request."""
+DIAL_SECONDS = 5
+"""How long the edge waits for a connection; a container that has just died doesn't refuse it."""
+
+ATTEMPTS = 12
+FIRST_PAUSE_MS = 250
+"""A request that no container has taken yet is sent again: so often, with pauses that grow to twice
+the first one. That is 4 seconds in all, in which a container that has ended is back, or a release
+that fails is undone, or a restarted engine tells addresses again."""
+
+_RETRY = "junov-retry"
 
 
 def static_config(
@@ -57,6 +68,7 @@ entryPoints:
       insecure: false
     http:
       aliasHeadersStrategy: delete
+      middlewares: [{_RETRY}@file]
     transport:
       lifeCycle:
         graceTimeOut: {grace_seconds}s
@@ -69,7 +81,8 @@ entryPoints:
         graceTimeOut: 1s
 
 # Without `insecure` nothing leads to the API but the router in {API_FILE}, and with
-# `manualRouting` nothing else to the counters.
+# `manualRouting` nothing else to the counters. What routers count is what visitors get; services
+# would count each attempt to get it.
 api:
   dashboard: false
   insecure: false
@@ -78,8 +91,8 @@ metrics:
     entryPoint: api
     manualRouting: true
     addEntryPointsLabels: false
-    addRoutersLabels: false
-    addServicesLabels: true
+    addRoutersLabels: true
+    addServicesLabels: false
 ping:
   entryPoint: api
 
@@ -88,6 +101,7 @@ ping:
 # And what is still open to a container that gets no new requests has one under way.
 serversTransport:
   forwardingTimeouts:
+    dialTimeout: {DIAL_SECONDS}s
     idleConnTimeout: {IDLE_SECONDS}s
 
 providers:
@@ -145,12 +159,15 @@ def htpasswd(user: str, password: Secret) -> str:
     return f"{user}:{{SHA}}{base64.b64encode(digest).decode()}"
 
 
-def access_rules(*, allowed: Sequence[str], user: str, password: Secret) -> str:
-    """The text of `junov-api.yaml`: the only way to Traefik's API and to its counters.
+def dynamic_config(*, allowed: Sequence[str], user: str, password: Secret) -> str:
+    """The text of `junov-api.yaml`: the only way to Traefik's API, and what holds for all routes.
 
     Environments share a private network with the edge and can reach its port; what they may not do
     is read the routes of others, or how much others are visited. So only the listed addresses are
     answered, and only with the password.
+
+    A request is tried again only while nothing of it was sent to a container, so none is carried
+    out twice because of this.
 
     Args:
         allowed: addresses or networks that are answered beside the container's own loopback: the
@@ -180,6 +197,10 @@ http:
       middlewares: [junov-api-from, junov-api-login]
       service: prometheus@internal
   middlewares:
+    {_RETRY}:
+      retry:
+        attempts: {ATTEMPTS}
+        initialInterval: {FIRST_PAUSE_MS}ms
     junov-api-from:
       ipAllowList:
         sourceRange:{ranges}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,8 +99,8 @@ class Routes:
         found = (self._read(path) for path in paths if path.name != API_FILE)
         return [route for route in found if route]
 
-    def write_access_rules(self, text: str) -> None:
-        """Put the rules for Traefik's API beside the routes; the text is of `access_rules`."""
+    def write_dynamic_config(self, text: str) -> None:
+        """Put what holds for every route beside them; the text is of `dynamic_config`."""
         with self._locked():
             self._replace(self.folder / API_FILE, text)
 
@@ -124,10 +123,11 @@ class Routes:
         return route
 
     def _replace(self, path: Path, text: str) -> None:
-        # Traefik reads what ends in .yaml, .yml or .toml; this must not.
-        mine = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+        # Traefik reads what ends in .yaml, .yml or .toml; this must not. Whoever is here holds the
+        # folder, so one name does for all, and what a killed run has left is written over.
+        mine = self.folder / ".new"
         try:
-            with mine.open("x", encoding="utf-8") as file:
+            with mine.open("w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from junov.engine.inspection import (
     Container,
     Ended,
+    Healthcheck,
     Network,
     healthcheck,
     inspected_container,
@@ -19,6 +23,7 @@ from junov.engine.inspection import (
     listed_network,
 )
 from junov.errors import CommandError, UnavailableError
+from junov.process import TIMED_OUT
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -103,32 +108,45 @@ class Engine:
         code = None if state["Status"] == "running" else int(state["ExitCode"])
         return Ended(code, int(raw["RestartCount"]), bool(state.get("OOMKilled")))
 
-    def healthcheck(self, container_id: str) -> tuple[str, ...]:
-        """The command that Docker asks a container's health with; empty where it has none."""
+    def healthcheck(self, container_id: str) -> Healthcheck | None:
+        """How Docker asks for a container's health; None where it doesn't."""
         from docker.errors import NotFound
 
         try:
             with _translated("inspect a container"):
                 return healthcheck(self._api.inspect_container(container_id))
         except NotFound:
-            return ()
+            return None
 
-    def execute(self, container_id: str, argv: Sequence[str]) -> tuple[int, str]:
+    def execute(
+        self, container_id: str, argv: Sequence[str], *, timeout: float = TIMEOUT_SECONDS
+    ) -> tuple[int, str]:
         """Run a command inside a running container, to its end.
+
+        Args:
+            container_id: the container.
+            argv: the command.
+            timeout: seconds that it may take. Then it is left alone: the engine can't end it.
 
         Returns:
             Its exit code, and what it printed on either stream.
 
         Raises:
-            CommandError: the container doesn't run.
+            CommandError: the container doesn't run, or the command took too long.
         """
         from docker.errors import NotFound
 
+        api = self._api
         try:
             with _translated("run a command in a container"):
-                made = self._api.exec_create(container_id, list(argv))
-                output: bytes = self._api.exec_start(made["Id"])
-                code = self._api.exec_inspect(made["Id"])["ExitCode"]
+                made = api.exec_create(container_id, list(argv))
+                output = _within(timeout, lambda: bytes(api.exec_start(made["Id"])))
+                if output is None:
+                    raise CommandError(
+                        f"`{shlex.join(argv)}` had not ended after {timeout:g} s",
+                        exit_code=TIMED_OUT,
+                    )
+                code = api.exec_inspect(made["Id"])["ExitCode"]
         except NotFound:
             raise CommandError("there is no such container any more", exit_code=1) from None
         return int(code), output.decode("utf-8", "replace")
@@ -342,6 +360,29 @@ def host_routes(table: Path = Path("/proc/net/route")) -> list[tuple[str, str]]:
             prefix = int.from_bytes(mask, "big").bit_count()
             routes.append((fields[0], f"{'.'.join(map(str, address))}/{prefix}"))
     return routes
+
+
+def _within(timeout: float, ask: Callable[[], bytes]) -> bytes | None:
+    """What a call returns; None where it takes longer: the library waits for an exec forever."""
+    from docker.errors import DockerException
+    from requests import RequestException
+
+    answers: SimpleQueue[bytes | Exception] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put(ask())
+        except (DockerException, RequestException, OSError) as error:
+            answers.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout)
+    except Empty:
+        return None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 @contextlib.contextmanager

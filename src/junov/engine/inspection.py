@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,18 +98,37 @@ class Ended:
         return f"ended with exit code {self.exit_code}"
 
 
-def healthcheck(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    """The command that Docker asks a container's health with; empty where it has none.
+_HEALTHCHECK_SECONDS = 30  # Docker's default
 
-    The forms are those of the engine's API (`Healthcheck.Test` in
+
+@dataclass(frozen=True, slots=True)
+class Healthcheck:
+    """How Docker asks for a container's health.
+
+    Args:
+        command: is run inside, and ends with 0 where the container is healthy.
+        seconds: how long it may take.
+    """
+
+    command: tuple[str, ...]
+    seconds: int
+
+
+def healthcheck(raw: Mapping[str, Any]) -> Healthcheck | None:
+    """How Docker asks for a container's health; None where it doesn't.
+
+    The forms are those of the engine's API (`Healthcheck` in
     https://docs.docker.com/reference/api/engine/version/v1.41/).
     """
-    form, *words = (raw["Config"].get("Healthcheck") or {}).get("Test") or ("NONE",)
+    found = raw["Config"].get("Healthcheck") or {}
+    form, *words = found.get("Test") or ("NONE",)
+    seconds = math.ceil(found.get("Timeout", 0) / 1e9) or _HEALTHCHECK_SECONDS
     if form == "CMD":
-        return tuple(words)
+        return Healthcheck(tuple(words), seconds)
     if form == "CMD-SHELL":
-        return (*(raw["Config"].get("Shell") or ("/bin/sh", "-c")), *words)
-    return ()
+        shell = raw["Config"].get("Shell") or ("/bin/sh", "-c")
+        return Healthcheck((*shell, *words), seconds)
+    return None
 
 
 def listed_network(raw: Mapping[str, Any]) -> Network:

@@ -11,7 +11,7 @@ from junov.config.home import write_private
 from junov.config.schema import example, schema
 from junov.config.server import Server
 from junov.databases import hba
-from junov.edge import access_rules, static_config
+from junov.edge import dynamic_config, static_config
 from junov.engine.inspection import Network
 from junov.engine.private_network import connect_all, ensure_network, pool_conflicts
 from junov.environments.labels import SERVER
@@ -71,7 +71,7 @@ def up(site: Site, steps: Steps) -> None:
             write_private(
                 postgres_folder(site.home) / "password", site.password("postgres").reveal()
             )
-            site.routes.write_access_rules(_access_rules(site, webproxy))
+            site.routes.write_dynamic_config(_dynamic_config(site, webproxy))
             stack = server_stack(server, site.home, config)
             write_private(site.home.stack_file, json.dumps(stack, indent=2))
             site.runtime.up_and_wait(site.home.stack_file, on_line=step.say)
@@ -154,9 +154,9 @@ def _configuration(site: Site, webproxy: Network, db_network: Network) -> dict[P
     }
 
 
-def _access_rules(site: Site, webproxy: Network) -> str:
+def _dynamic_config(site: Site, webproxy: Network) -> str:
     password: Secret = site.password("edge", "api")
-    return access_rules(
+    return dynamic_config(
         allowed=[f"{webproxy.gateway}/32"] if webproxy.gateway else list(webproxy.subnets),
         user=API_USER,
         password=password,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from junov.edge import access_rules, htpasswd, static_config
+from junov.edge import dynamic_config, htpasswd, static_config
 from junov.secret import Secret
 
 PASSWORD = Secret("correct horse battery staple")
@@ -51,26 +51,33 @@ def test_the_access_log_keeps_no_header_and_no_query() -> None:
     assert not any("User" in name for name in fields["names"])
 
 
-def test_answers_are_counted_by_service_and_shown_by_no_way_of_their_own() -> None:
+def test_answers_are_counted_as_visitors_get_them_and_shown_by_no_way_of_their_own() -> None:
     assert loaded(static_config())["metrics"] == {
         "prometheus": {
             "entryPoint": "api",
             "manualRouting": True,
             "addEntryPointsLabels": False,
-            "addRoutersLabels": False,
-            "addServicesLabels": True,
+            "addRoutersLabels": True,
+            "addServicesLabels": False,
         }
     }
 
 
 def test_a_connection_without_a_request_ends_before_an_application_would_end_it() -> None:
     timeouts = loaded(static_config())["serversTransport"]["forwardingTimeouts"]
-    assert timeouts == {"idleConnTimeout": "1s"}
+    assert timeouts == {"dialTimeout": "5s", "idleConnTimeout": "1s"}
+
+
+def test_every_request_from_outside_is_sent_again_while_nothing_of_it_was_sent() -> None:
+    (name,) = loaded(static_config())["entryPoints"]["web"]["http"]["middlewares"]
+    rules = loaded(dynamic_config(allowed=[], user="junov", password=PASSWORD))
+    again = rules["http"]["middlewares"][name.removesuffix("@file")]
+    assert again == {"retry": {"attempts": 12, "initialInterval": "250ms"}}
 
 
 @pytest.mark.parametrize("service", ["api@internal", "prometheus@internal"])
 def test_the_api_and_the_counters_are_for_listed_addresses_with_the_password(service: str) -> None:
-    text = access_rules(allowed=["10.213.0.1"], user="junov", password=PASSWORD)
+    text = dynamic_config(allowed=["10.213.0.1"], user="junov", password=PASSWORD)
     http = loaded(text)["http"]
     (router,) = (each for each in http["routers"].values() if each["service"] == service)
     assert router["entryPoints"] == ["api"]
@@ -85,7 +92,7 @@ def test_the_api_and_the_counters_are_for_listed_addresses_with_the_password(ser
 @pytest.mark.parametrize("allowed", ["0.0.0.0/0", "10.213.0.1/24", "somewhere"])
 def test_the_api_is_not_opened_to_everybody(allowed: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        access_rules(allowed=[allowed], user="junov", password=PASSWORD)
+        dynamic_config(allowed=[allowed], user="junov", password=PASSWORD)
 
 
 @pytest.mark.parametrize("user", ["a:b", "a\nb"])

@@ -205,8 +205,8 @@ def test_bytes_that_are_no_text_are_named_as_well(routes: Routes) -> None:
         routes.all()
 
 
-def test_the_access_rules_are_no_route(routes: Routes) -> None:
-    routes.write_access_rules("http: {}\n")
+def test_what_holds_for_every_route_is_no_route(routes: Routes) -> None:
+    routes.write_dynamic_config("http: {}\n")
     routes.write(PROD)
     assert routes.all() == [PROD]
     assert (routes.folder / "junov-api.yaml").read_text() == "http: {}\n"

@@ -25,8 +25,8 @@ LEAST_SHARE = 0.05
 TIMES_AS_BAD = 2
 """Nor does a share that is smaller than this many times that of the release before it."""
 
-_LOOK_SECONDS = 0.5
-_SILENCES = 3  # so many looks in a row at a health path that doesn't answer
+_LOOK_SECONDS = 0.2
+_SILENCES = 8  # so many looks in a row at a health path that doesn't answer
 _TOO_MANY_RESTARTS = 2  # of a background service; one of web is enough
 
 
