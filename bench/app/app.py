@@ -78,8 +78,9 @@ class Server(ThreadingHTTPServer):
         self.socket.close()
         with self.changed:
             for idle in self.open - self.busy:
-                # A request that has arrived already is still read.
-                idle.shutdown(socket.SHUT_RD)
+                # A request that has arrived already is still read. Whoever has just left is gone.
+                with contextlib.suppress(OSError):
+                    idle.shutdown(socket.SHUT_RD)
             self.changed.wait_for(lambda: not self.open, timeout=GRACE_SECONDS)
 
 

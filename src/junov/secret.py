@@ -61,9 +61,18 @@ def derive(key: Secret, *scope: str) -> Secret:
     return Secret(hmac.new(key.reveal().encode(), message, hashlib.sha256).hexdigest()[:48])
 
 
+_SHORTEST_LINE = 6
+
+
 def redact(text: str, secrets: Iterable[Secret]) -> str:
-    """`text` with every secret in it replaced, the longest first."""
-    values = {secret.reveal() for secret in secrets} - {""}
+    """`text` with every secret in it replaced, the longest first.
+
+    Of a secret of several lines, such as a private key, each line is one as well: a log is read
+    line by line. Lines of fewer than 6 characters, such as a brace, are not.
+    """
+    whole = {secret.reveal() for secret in secrets} - {""}
+    lines = {line.strip() for value in whole for line in value.splitlines() if "\n" in value}
+    values = whole | {line for line in lines if len(line) >= _SHORTEST_LINE}
     for value in sorted(values, key=len, reverse=True):
         text = text.replace(value, REDACTED)
     return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from junov.databases import Address, Ensured, Postgres, Stamp, hba
+from junov.databases import Address, Ensured, Postgres, Stamp, Template, hba
 from junov.databases.sessions import connect
 from junov.environments.identity import Identity, identify
 from junov.errors import UnavailableError
@@ -25,6 +25,33 @@ IMAGE = "postgres:15-bookworm"
 KEY = Secret("the key of this test")
 SUPERUSER = derive(KEY, "postgres")
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def killed_after(statements: int) -> tuple[Callable[[Address, str], Any], list[str]]:
+    """Connections of a process that is killed once it has sent so many statements."""
+    sent: list[str] = []
+
+    def opener(address: Address, database: str) -> Any:
+        connection = connect(address, database)
+        real = connection.execute
+
+        def execute(query: Any, *args: Any, **kwargs: Any) -> Any:
+            if len(sent) >= statements:
+                # A dead process sends neither ROLLBACK nor COMMIT: the server sees the socket go.
+                connection.pgconn.finish()
+                raise Killed
+            text = query if isinstance(query, str) else query.as_string(connection)
+            sent.append(text.strip())
+            return real(query, *args, **kwargs)
+
+        connection.execute = execute  # type: ignore[method-assign]
+        return connection
+
+    return opener, sent
 
 
 @dataclass(frozen=True)
@@ -104,13 +131,20 @@ def password_of(identity: Identity) -> Secret:
     return derive(KEY, "database", *identity.secret_scope)
 
 
-def make(rig: Rig, identity: Identity, *, through: Postgres | None = None) -> Ensured:
+def make(
+    rig: Rig,
+    identity: Identity,
+    *,
+    through: Postgres | None = None,
+    template: Template | None = None,
+) -> Ensured:
     return (through or rig.postgres).ensure(
         database=identity.database,
         role=identity.role,
         password=password_of(identity),
         connections=5,
         stamp=stamp_of(identity),
+        template=template,
     )
 
 

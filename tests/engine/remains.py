@@ -237,8 +237,13 @@ def _releases_folder(site: Site, identity: Identity) -> Path:
 
 def _files(folder: Path) -> list[Path]:
     found = (path for path in folder.rglob("*") if path.is_file())
-    # SQLite's own two files beside the journal come and go with whoever has it open.
-    return sorted(path for path in found if not path.name.startswith("journal.db-"))
+    # SQLite's own two files beside the journal come and go with whoever has it open, and what a
+    # migration said is kept only where there was one: a rollback has none.
+    return sorted(
+        path
+        for path in found
+        if not path.name.startswith("journal.db-") and path.name != "migration.log"
+    )
 
 
 def _look(path: Path, folder: Path) -> str:

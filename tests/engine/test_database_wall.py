@@ -185,3 +185,19 @@ def test_the_shells_variables_lead_nowhere_else(rig: Rig, monkeypatch: pytest.Mo
     ):
         monkeypatch.setenv(name, value)
     rig.postgres.ping()
+
+
+def test_what_a_role_puts_before_postgres_own_functions_is_not_run_by_the_superuser(
+    rig: Rig, identity: Identity
+) -> None:
+    make(rig, identity)
+    with login(rig, identity) as session:
+        session.execute("CREATE SCHEMA before")
+        session.execute(
+            "CREATE FUNCTION before.pg_get_userbyid(oid) RETURNS name LANGUAGE plpgsql AS "
+            f"$$ BEGIN EXECUTE 'ALTER ROLE {identity.role} SUPERUSER'; RETURN 'me'; END $$"
+        )
+        session.execute(f"ALTER DATABASE {identity.database} SET search_path = before, pg_catalog")
+    make(rig, identity)
+    # A role that is made one in the middle of `ensure` would stay one until the next.
+    assert state(rig, identity)[1][1] is False

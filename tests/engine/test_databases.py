@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import psycopg
 import pytest
 
-from junov.databases import Address, Postgres, Stamp, StampMismatchError
+from junov.databases import Postgres, Stamp, StampMismatchError
 from junov.databases.sessions import connect
 from junov.environments.identity import Identity, identify
 from junov.errors import NotFoundError
 from junov.secret import Secret
 from tests.engine.postgres_rig import (
     NOON,
+    Killed,
     Rig,
     as_superuser,
     identity_of,
+    killed_after,
     login,
     make,
     password_of,
@@ -82,33 +83,6 @@ def test_many_environments_are_made_at_once(rig: Rig, identity: Identity) -> Non
     finally:
         for one in many:
             remove(rig, one)
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-def killed_after(statements: int) -> tuple[Callable[[Address, str], Any], list[str]]:
-    """Connections of a process that is killed once it has sent so many statements."""
-    sent: list[str] = []
-
-    def opener(address: Address, database: str) -> Any:
-        connection = connect(address, database)
-        real = connection.execute
-
-        def execute(query: Any, *args: Any, **kwargs: Any) -> Any:
-            if len(sent) >= statements:
-                # A dead process sends neither ROLLBACK nor COMMIT: the server sees the socket go.
-                connection.pgconn.finish()
-                raise Killed
-            text = query if isinstance(query, str) else query.as_string(connection)
-            sent.append(text.strip())
-            return real(query, *args, **kwargs)
-
-        connection.execute = execute  # type: ignore[method-assign]
-        return connection
-
-    return opener, sent
 
 
 def test_a_run_killed_between_any_two_statements_is_finished_by_the_next(

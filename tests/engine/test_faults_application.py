@@ -16,7 +16,7 @@ from junov.environments import identify
 from junov.environments.labels import PROJECT, SERVER
 from junov.site import Site
 from tests.engine.breakable import occupied, role_of
-from tests.engine.conftest import ROOT
+from tests.engine.conftest import ROOT, environment
 from tests.engine.faulty import Served, simplify
 from tests.engine.injected import at
 from tests.engine.jumping import jumping
@@ -200,6 +200,54 @@ def test_errors_for_visitors_while_its_health_is_well(served: Served) -> None:
     served.recovers()
 
 
+def test_a_release_that_answers_nobody_any_more(served: Served) -> None:
+    served.edit("junov.yaml", "observe: 0s", "observe: 4s, drain: 1s")
+    served.edit(
+        "app.py", "class Handler", "import threading, time\nBORN = time.time()\n\n\nclass Handler"
+    )
+    served.edit(
+        "app.py",
+        "        names = ",
+        "        if time.time() - BORN > 3: threading.Event().wait()\n        names = ",
+    )
+    before = served.state()
+    said = served.fails("junov", "run")
+    assert re.search(r"served, and failed while it was observed: \S+ stopped answering: ", said)
+    assert "does not answer (ReadTimeout)" in said
+    assert served.state() == before
+    served.failed_in("observe", said)
+    served.recovers()
+
+
+def test_the_way_back_fails_as_well(served: Served) -> None:
+    served.edit("junov.yaml", "migrate:", 'hooks: {after: ["false"]}\nmigrate:')
+    before = served.state()
+    broken = served.site.routes.folder / "zzz_zzz.yaml"
+    with served.visited() as visitor:
+        said = served.fails(*at("before:after", "sh", "-c", f"echo broken > {broken}"), "run")
+        assert "the way back failed as well: the route file" in said
+        assert "remove the file" in said
+        broken.unlink()
+        repaired = served.shell("junov", "env", "repair", "prod")
+    assert visitor.refused == []
+    assert "in its step undo" in repaired
+    assert served.state() == before
+    served.recovers()
+
+
+def test_a_failed_release_leaves_a_stopped_environment_stopped(served: Served) -> None:
+    before = served.state()
+    served.shell("junov", "env", "stop", "prod")
+    served.edit("app.py", 'VERSION = "1"', 'raise SystemExit("sick")')
+    said = served.fails("junov", "run")
+    assert "doesn't run, as before" in said
+    shown = environment(served.shell, "prod")
+    assert shown["status"] == "stopped"
+    served.shell("junov", "env", "start", "prod")
+    assert served.state() == before
+    served.recovers()
+
+
 @pytest.mark.soak
 def test_a_few_errors_do_not_end_a_release(served: Served) -> None:
     served.edit("junov.yaml", "observe: 0s", "observe: 2s")
@@ -231,7 +279,9 @@ def test_a_release_that_fails_stays_where_the_old_one_is_dead(served: Served) ->
         last = len(visitor.seen)
         until(lambda: {each.status for each in visitor.seen[last:]} == {200}, "it serves again")
     assert "the release before doesn't run any more; the new one was left where it is" in said
-    served.failed_in("observe", said)
+    release, _ = served.last_release()
+    assert release.outcome == "succeeded", "it is what serves, however it came to that"
+    assert f"error: {release.error}\n" in said
     served.shell("git", "reset", "--hard", "--quiet", served.good)
     served.shell("junov", "run")
     served.serves_alone()

@@ -16,6 +16,7 @@ from bench.load import under_load
 from bench.subject import ORDERS, Rig, Subject
 from junov.environments import identify
 from junov.environments.labels import environment_labels
+from junov.secret import REDACTED
 from junov.site import Site
 from tests.engine.conftest import Shell, Web, environment
 from tests.engine.faulty import Served, simplify
@@ -177,13 +178,16 @@ def test_docker_s_own_healthcheck_is_not_waited_for_and_has_its_say(
     }
 
     served.edit("junov.yaml", "timeout: 10s", "timeout: 5s")
-    served.edit("compose.yaml", "exit(0)", 'exit("unwell")')
+    sick = 'import os; exit("unwell " + os.environ["API_KEY"])'
+    served.edit("compose.yaml", "exit(0)", sick)
     served.edit("compose.yaml", "  worker:\n", f"{supporting(served, 'cache')}  worker:\n")
     with served.unharmed():
         said = served.fails("junov", "run")
-    assert "was not ready after 5 s: its healthcheck ends with exit code 1: unwell" in said
+    assert (
+        f"was not ready after 5 s: its healthcheck ends with exit code 1: unwell {REDACTED}" in said
+    )
 
-    served.edit("compose.yaml", 'exit("unwell")', "import threading; threading.Event().wait()")
+    served.edit("compose.yaml", sick, "import threading; threading.Event().wait()")
     with served.unharmed():
         said = served.fails("junov", "run")
     assert "its healthcheck: `python -c " in said

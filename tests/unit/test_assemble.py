@@ -328,9 +328,7 @@ awkward = st.text(
 )
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(awkward, min_size=1, max_size=30))
 def test_every_value_comes_through_compose_unchanged(tmp_path: Path, values: list[str]) -> None:
     """The rendered file, read by the real Compose, holds the same values."""

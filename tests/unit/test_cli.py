@@ -325,19 +325,30 @@ def test_a_wrong_file_keeps_nobody_from_looking(
     assert len(stopped) == (0 if warning else 1)
 
 
-def test_being_terminated_runs_what_cleans_up(capsys: pytest.CaptureFixture[str]) -> None:
-    before, cleaned = signal.getsignal(signal.SIGTERM), []
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_being_terminated_runs_what_cleans_up(
+    capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    before, cleaned = signal.getsignal(number), []
 
     def command() -> None:
         try:
-            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(number)
         finally:
             cleaned.append(True)
 
     assert boundary.guarded(command) == 143
     assert cleaned == [True]
     assert capsys.readouterr().err == "terminated\n"
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+
+
+def test_whoever_ignores_the_end_of_the_session_goes_on() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert boundary.guarded(lambda: signal.raise_signal(signal.SIGHUP)) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,35 @@ def test_a_release_that_was_cut_short_while_it_was_written_is_none(
 ) -> None:
     (written.folder / "release.json").unlink()
     assert find_release(site, written.environment.identity, 7) is None
+
+
+def test_on_another_database_everything_it_is_told_says_so(
+    site: Site, written: Delivered, tmp_path: Path
+) -> None:
+    first = written.environment.identity.database
+    url = f"postgresql://{first}:pa$$word@db:5432/{first}?x=1"
+    told = replace(written, stack=stack(DATABASE_URL=url, OTHER=f"{first}2 x-{first} {first}_x"))
+    third = told.on(3)
+    for service in third.stack.model["services"].values():
+        assert service["environment"]["DATABASE_URL"] == (
+            f"postgresql://{first}.3:pa$$word@db:5432/{first}.3?x=1"
+        )
+        assert service["environment"]["OTHER"] == f"{first}2 x-{first} {first}_x"
+        assert service["labels"] == told.stack.model["services"]["worker"]["labels"]
+    assert third.stack.name == told.stack.name
+    assert third.environment.identity.database == f"{first}.3"
+
+    write_release(third, (tmp_path / "junov.yaml").read_text())
+    read = read_release(site, written.environment.identity, 7)
+    assert read.environment.identity.database == f"{first}.3"
+    assert read.on(12).on(1).stack.model == told.stack.model
+
+
+def test_a_release_of_before_there_were_generations_has_the_first(
+    site: Site, written: Delivered
+) -> None:
+    file = written.folder / "release.json"
+    facts = json.loads(file.read_text())
+    del facts["environment"]["generation"]
+    file.write_text(json.dumps(facts))
+    assert read_release(site, written.environment.identity, 7) == written

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junov.environments.identity import Identity, identify
+from junov.environments.identity import Identity, generation_of, identify
 from junov.environments.slug import label, slug
 
 MADE_FROM_LABEL = [
     field.name
     for field in fields(Identity)
-    if field.name not in ("project", "name", "slug", "label", "secret_scope")
+    if field.name not in ("project", "name", "slug", "label", "secret_scope", "generation")
 ]
 project_names = st.from_regex(r"[a-z](-?[a-z0-9]){0,23}", fullmatch=True).filter(
     lambda text: len(text) <= 24
@@ -100,3 +100,28 @@ def test_no_derived_name_is_shared_among_100_000_environments() -> None:
 def test_the_label_shows_the_slug(name: str) -> None:
     short, long = slug(name), label(name)
     assert long == short or long.endswith(short[-6:]) or name == f"{short}-"
+
+
+@given(project_names, environment_names, st.integers(min_value=1, max_value=99_999_999))
+def test_every_generation_of_a_database_has_a_name_that_says_which(
+    project: str, name: str, generation: int
+) -> None:
+    first = identify(project, name)
+    later = first.at(generation)
+    assert later.database == later.role
+    assert len(later.database.encode()) <= 63
+    assert generation_of(later.database, first.database) == generation
+    assert later.at(1) == first, "and nothing else of it differs"
+    assert (later.network, later.folder, later.lock) == (first.network, first.folder, first.lock)
+
+
+@given(project_names, environment_names, environment_names)
+def test_no_generation_is_taken_for_another_environments(project: str, one: str, two: str) -> None:
+    first, second = identify(project, one), identify(project, two)
+    if first.database != second.database:
+        assert generation_of(first.at(7).database, second.database) is None
+
+
+@pytest.mark.parametrize("name", ["a_b.1", "a_b.0", "a_b.", "a_b.2x", "a_b.02", "a_bc", "a_b.2.3"])
+def test_what_only_looks_like_a_generation_is_none(name: str) -> None:
+    assert generation_of(name, "a_b") is None

@@ -150,7 +150,9 @@ def test_the_list_as_json_has_every_field(
         "debug_image": "",
         "stack_file": "/r/4/stack.yaml",
         "restores": 1,
+        "schema_before": [],
         "schema_heads": ["1a2b", "3c4d"],
+        "migration_log": None,
         "who": "anna@laptop",
         "started_at": "2026-11-23T12:00:00.000+00:00",
         "ended_at": "2026-11-23T12:00:00.000+00:00",
@@ -183,11 +185,85 @@ def test_one_release_is_shown_with_its_steps(
     ]
 
 
+def migrated(journal: Journal, folder: Path, before: list[str], after: list[str]) -> Path:
+    """A release that has migrated; where the file with what was printed belongs."""
+    with journal:
+        release = begin(journal, "1111111a", stack_file=folder / "stack.yaml")
+        journal.set_schema_before(environment(), release.number, before)
+        journal.set_schema_heads(release, after)
+        journal.end_release(release, "succeeded")
+    return folder / "migration.log"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (["0003"], ["0005"], "0003 → 0005"),
+        (["0003", "0004"], ["0005"], "0003, 0004 → 0005"),
+        (["0005"], ["0005"], "0005"),
+        ([], ["0001"], "0001"),
+        (["0003"], [], "-"),
+    ],
+    ids=str,
+)
+def test_where_the_schema_was_brought_from_is_shown(
+    journal: Journal,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    before: list[str],
+    after: list[str],
+    words: str,
+) -> None:
+    migrated(journal, tmp_path, before, after)
+    assert run(["releases", "stage", "1"]) == 0
+    shown = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert ["schema_heads", words] in shown
+    assert run(["releases", "stage", "1", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["schema_before"], data["schema_heads"]) == (before, after)
+
+
+def test_what_was_written_first_of_where_the_schema_was_stays(
+    journal: Journal, tmp_path: Path
+) -> None:
+    migrated(journal, tmp_path, ["0003"], ["0005"])
+    with journal:
+        journal.set_schema_before(environment(), 1, ["0004"])
+        journal.set_schema_before(environment(), 7, ["0004"])
+        journal.set_schema_before(environment("qa"), 1, ["0004"])
+        assert journal.release(environment(), 1).schema_before == ("0003",)
+
+
+def test_what_the_migrations_printed_is_named_and_printed(
+    journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = migrated(journal, tmp_path, ["0003"], ["0005"])
+    assert run(["releases", "stage", "1", "--log"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "nothing is kept of what migrations of release 1 printed" in shown.err
+
+    file.write_text("Running upgrade 0003 -> 0005\n")
+    assert run(["releases", "stage", "1"]) == 0
+    assert f"{file}\n" in capsys.readouterr().out
+    assert run(["releases", "stage", "1", "--log"]) == 0
+    assert capsys.readouterr().out == "Running upgrade 0003 -> 0005\n"
+
+
+@pytest.mark.parametrize("arguments", [["--log"], ["1", "--log", "--json"]], ids=" ".join)
+def test_a_log_is_one_releases_and_is_text(
+    journal: Journal, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    rolled_back(journal)
+    assert run(["releases", "stage", *arguments]) == 2
+    assert "it needs a NUMBER, and has no --json" in capsys.readouterr().err
+
+
 def test_a_failed_release_tells_why(journal: Journal, capsys: pytest.CaptureFixture[str]) -> None:
     rolled_back(journal)
     assert run(["releases", "stage", "3"]) == 0
     shown = capsys.readouterr().out
-    assert "error         alembic ended with exit code 1\n" in shown
+    assert "error          alembic ended with exit code 1\n" in shown
     # A detail of several lines stays in its row.
     assert shown.endswith("migrate  failed  2.2 s  alembic ended with exit code 1\n")
 

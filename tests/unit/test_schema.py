@@ -245,13 +245,13 @@ def test_schema_and_model_agree_on_a_value(path: str, value: str | None) -> None
     assert by_schema(Project, data) == by_model(Project, data)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(edited(Project))
 def test_schema_and_model_agree_on_a_project(data: dict[str, Any]) -> None:
     assert by_schema(Project, data) == by_model(Project, data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(edited(Server))
 def test_schema_and_model_agree_on_a_server(data: dict[str, Any]) -> None:
     assert by_schema(Server, data) == by_model(Server, data)

@@ -29,6 +29,14 @@ def test_another_key_gives_another_password() -> None:
     assert derive(Secret("a"), "x") != derive(Secret("b"), "x")
 
 
+def test_each_line_of_a_secret_of_several_is_one_as_well() -> None:
+    key = Secret("-----BEGIN KEY-----\nc2VjcmV0MQ==\n{\n  c2VjcmV0Mg==\n-----END KEY-----\n")
+    for said in ("a c2VjcmV0MQ== b", "c2VjcmV0Mg=="):
+        assert REDACTED in redact(said, [key])
+        assert "c2Vj" not in redact(said, [key])
+    assert redact("{ }", [key]) == "{ }"
+
+
 def test_redact_replaces_the_longest_first_and_ignores_blanks() -> None:
     secrets = [Secret("abc"), Secret("abcdef"), Secret("")]
     assert redact("x abcdef y abc z", secrets) == f"x {REDACTED} y {REDACTED} z"

@@ -27,8 +27,11 @@ _MACHINES_FAULT = frozenset(
 )
 
 
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
 class _Terminated(BaseException):
-    """SIGTERM, raised so that every `finally` on the way out is run."""
+    """SIGTERM, or SIGHUP of a session that ended, raised so that every `finally` is run."""
 
 
 def guarded(command: Callable[[], Any]) -> int:
@@ -39,7 +42,9 @@ def guarded(command: Callable[[], Any]) -> int:
         newer commit took this one's place, 130 for Ctrl-C, 143 for SIGTERM; or the code that the
         command itself asked for.
     """
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    # Whoever ignores one of them, as nohup(1) does, means it.
+    heeded = [each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN]
+    previous = {each: signal.signal(each, _terminate) for each in heeded}
     try:
         outcome = command()
     except JunovError as error:
@@ -57,10 +62,10 @@ def guarded(command: Callable[[], Any]) -> int:
     except click.Abort as abort:
         return _aborted(abort)
     except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
+        _ended_by("interrupted")
         return INTERRUPTED
     except _Terminated:
-        click.echo("terminated", err=True)
+        _ended_by("terminated")
         return TERMINATED
     except click.exceptions.Exit as ended:
         return ended.exit_code
@@ -78,7 +83,8 @@ def guarded(command: Callable[[], Any]) -> int:
     except Exception as error:  # noqa: BLE001 - this is the boundary
         return _interrupted(error) or _bug()
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     return outcome if isinstance(outcome, int) else OK
 
 
@@ -130,6 +136,13 @@ def _wants_json() -> bool:
     return bool(context and context.params.get("as_json")) or "--json" in sys.argv
 
 
+def _ended_by(word: str) -> None:
+    if _wants_json():
+        show(JunovError(word))
+    else:
+        click.echo(word, err=True)
+
+
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     del number, frame
     raise _Terminated
@@ -140,7 +153,7 @@ def _aborted(abort: click.Abort) -> int:
     if isinstance(abort.__context__, (KeyboardInterrupt, EOFError)) and not abort.__cause__:
         click.echo(err=True)  # the prompt's own line is still open
     if isinstance(abort.__context__, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        _ended_by("interrupted")
         return INTERRUPTED
     if nobody_to_ask(abort):
         show(JunovError("there is no terminal to ask at", remedy="use --yes"))

@@ -8,12 +8,10 @@ from collections.abc import Callable
 import click
 
 from junov.cli import options
-from junov.cli.boundary import nobody_to_ask
-from junov.cli.environment import name, of_project, project_here
+from junov.cli.environment import confirm, name, of_project, project_here
 from junov.cli.progress import shown
 from junov.cli.tables import in_words, print_fields, print_json, print_table, short_moment
 from junov.delivery.environments import EnvironmentView, find_environment, list_environments
-from junov.errors import NotFoundError, StageError
 from junov.site import Site
 from junov.steps import Steps
 
@@ -189,10 +187,7 @@ def rm(name: str, project: str | None, yes: bool, dry_run: bool, verbose: bool) 
         click.echo(f"  {line}")
     if dry_run:
         return
-    if view.tier == "production":
-        _type_again(view)
-    elif not yes:
-        click.confirm("Go on?", abort=True)
+    confirm(view, yes=yes, to="remove it")
     with shown(as_json=False, verbose=verbose) as progress:
         remove(site, view, Steps(progress))
 
@@ -208,22 +203,6 @@ def _change(
     view = _find(site, name, project, to_change=True)
     with shown(as_json=False, verbose=verbose) as progress:
         story(site, view, Steps(progress))
-
-
-def _type_again(view: EnvironmentView) -> None:
-    try:
-        typed = click.prompt(f"{view.name} is production. Type its name to remove it", err=True)
-    except click.Abort as abort:
-        if not nobody_to_ask(abort):
-            raise
-        click.echo(err=True)
-        raise StageError(
-            "there is no terminal to ask at", remedy="type the name at a terminal"
-        ) from None
-    if typed != view.name:
-        raise NotFoundError(
-            f"typed was {typed}, the environment is {view.name}; nothing was removed"
-        )
 
 
 def _find(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from junov.cli.boundary import nobody_to_ask
 from junov.config.project import FILE_NAME, find_project, nearby
 from junov.config.yamlfile import read_yaml
-from junov.errors import ConfigError, NotFoundError, Place, Problem
+from junov.errors import ConfigError, NotFoundError, Place, Problem, StageError
+
+if TYPE_CHECKING:
+    from junov.delivery.environments import EnvironmentView
 
 name = click.argument("name", metavar="ENV")
 of_project = click.option(
@@ -20,6 +24,38 @@ of_project = click.option(
     help="The project, where environments of several have that name. By default the one whose "
     "junov.yaml is in this folder or above it.",
 )
+
+
+def confirm(view: EnvironmentView, *, yes: bool, to: str) -> None:
+    """Ask before something of an environment is lost or replaced; production's name is typed again.
+
+    Args:
+        view: the environment.
+        yes: whether the answer was given already; for production it doesn't count.
+        to: what would be done, such as `remove it`.
+
+    Raises:
+        click.Abort: the answer was no.
+        StageError: it is production, and there is nobody to type its name.
+        NotFoundError: another name was typed.
+    """
+    if view.tier != "production":
+        if not yes:
+            click.confirm("Go on?", abort=True, err=True)
+        return
+    try:
+        typed = click.prompt(f"{view.name} is production. Type its name to {to}", err=True)
+    except click.Abort as abort:
+        if not nobody_to_ask(abort):
+            raise
+        click.echo(err=True)
+        raise StageError(
+            "there is no terminal to ask at", remedy="type the name at a terminal"
+        ) from None
+    if typed != view.name:
+        raise NotFoundError(
+            f"typed was {typed}, the environment is {view.name}; nothing was changed"
+        )
 
 
 def project_here(*, to_change: bool = False) -> str | None:

@@ -11,6 +11,7 @@ import click
 from junov.cli import options
 from junov.cli.environment import name, of_project, project_here
 from junov.cli.tables import in_words, print_fields, print_json, print_table, short_moment
+from junov.errors import NotFoundError
 from junov.site import Site
 
 if TYPE_CHECKING:
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most this many."
 )
+@click.option("--log", is_flag=True, help="Print what the migrations of release NUMBER printed.")
 @options.as_json
-def releases(name: str, number: int | None, project: str | None, limit: int, as_json: bool) -> None:
+def releases(
+    name: str, number: int | None, project: str | None, limit: int, log: bool, as_json: bool
+) -> None:
     """List what was delivered to an environment.
 
     The newest release comes first, and the one that serves is marked. With a NUMBER: all that is
     known of that release and of its steps. The journal is asked and not the engine, so this works
     while nothing runs.
     """
+    if log and (number is None or as_json):
+        raise click.UsageError("--log prints one release's: it needs a NUMBER, and has no --json")
     site = Site()
     if number is None and not site.journal.environments():
         _say_nothing_known(
@@ -45,6 +51,9 @@ def releases(name: str, number: int | None, project: str | None, limit: int, as_
     live = last.number if last else None
     if number is not None:
         release = site.journal.release(environment, number)
+        if log:
+            click.echo(_log(release), nl=False)
+            return
         _show_one(site.journal, environment, release, live, as_json=as_json)
         return
     found = site.journal.releases(environment, limit)
@@ -55,6 +64,16 @@ def releases(name: str, number: int | None, project: str | None, limit: int, as_
         print_json([_data(environment, release, live) for release in found])
     else:
         _show_all(environment, found, live)
+
+
+def _log(release: Release) -> str:
+    file = release.migration_log
+    if file is None:
+        raise NotFoundError(
+            f"nothing is kept of what migrations of release {release.number} printed",
+            remedy="it ran none, or is too old to be kept; its steps are shown without --log",
+        )
+    return file.read_text(encoding="utf-8")
 
 
 def _say_nothing_known(said: str, *, as_json: bool) -> None:
@@ -96,9 +115,9 @@ def _show_one(
     if as_json:
         print_json(data | {"steps": [_step_data(step) for step in steps]})
         return
-    del data["live"]  # the outcome's words say it
+    del data["live"], data["schema_before"]  # the outcome's words say it, and the heads'
     data |= {
-        "schema_heads": ", ".join(release.schema_heads),
+        "schema_heads": _schema(release),
         "seconds": _took(release.seconds),
         "outcome": _outcome(environment, release, live),
     }
@@ -121,6 +140,11 @@ def _outcome(environment: EnvironmentRecord, release: Release, live: int | None)
     return word if release.restores is None else f"{word}, restores {release.restores}"
 
 
+def _schema(release: Release) -> str:
+    before, after = ", ".join(release.schema_before), ", ".join(release.schema_heads)
+    return f"{before} → {after}" if before and after and before != after else after
+
+
 def _took(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.1f} s"
 
@@ -139,7 +163,9 @@ def _data(environment: EnvironmentRecord, release: Release, live: int | None) ->
         "debug_image": release.debug_image,
         "stack_file": str(release.stack_file) if release.stack_file else None,
         "restores": release.restores,
+        "schema_before": list(release.schema_before),
         "schema_heads": list(release.schema_heads),
+        "migration_log": str(release.migration_log) if release.migration_log else None,
         "who": release.who,
         "started_at": _iso(release.started_at),
         "ended_at": _iso(release.ended_at),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from junov.cli import options
@@ -49,7 +51,7 @@ def rollback(
     serves goes on doing so until the older one is ready, as in a deploy. Where the database's
     schema is ahead of its code, that is told and asked about first.
     """
-    from junov.delivery.rollback import Way, find_way
+    from junov.delivery.rollback import Way, downgrade_command, find_way
     from junov.delivery.rollback import rollback as story
 
     def tell(way: Way) -> None:
@@ -64,7 +66,14 @@ def rollback(
     site = Site()
     view = find_environment(site, name, project or project_here(to_change=True))
     if dry_run:
-        tell(find_way(site, view, to))
+        way = find_way(site, view, to)
+        command = downgrade_command(way, view) if downgrade else None
+        tell(way)
+        if command:
+            click.echo(f"`{shlex.join(command)}` would run first", err=True)
+        if as_json:
+            plan = {"environment": view.name, "restores": way.target.number, "dry_run": True}
+            print_result({**plan, "downgrade": command}, as_json=True)
         return
     with shown(as_json=as_json, verbose=verbose) as progress:
         result = story(

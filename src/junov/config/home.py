@@ -75,7 +75,8 @@ class Home:
         except OSError as error:
             raise UnavailableError(
                 f"the state folder {self.path} cannot be used: {error.strerror}",
-                remedy="set JUNOV_HOME to a folder that you may write",
+                remedy="see that you may write there, and that its disk isn't mounted read-only; "
+                "where the server's folder is another one, set JUNOV_HOME to that",
             ) from None
 
     def key(self) -> Secret:

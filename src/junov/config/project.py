@@ -105,6 +105,11 @@ class Migrate(Model):
 
     service: str = Field("alembic", description="Its name in the compose file.")
     timeout: Duration = Field(600, description="When a migration that doesn't end is ended.")
+    lock_timeout: Duration = Field(
+        10,
+        description="When a statement of a migration that waits for a lock gives up, and with it "
+        "the migration. While it waits, everybody else who wants the same table waits behind it.",
+    )
     downgrade: tuple[str, ...] | None = Field(
         None,
         strict=False,
@@ -137,6 +142,14 @@ class Hooks(Model):
     timeout: Duration = Field(300, description="When a command that doesn't end is ended.")
 
 
+class Kept(Model):
+    """Databases that were replaced and are kept for `junov db undo`; the newest one always is."""
+
+    time: Duration = Field(86400, description="How long each is kept.")
+    count: int = Field(2, ge=1, le=20, description="How many one environment may have.")
+    gigabytes: int = Field(50, ge=1, le=100_000, description="How much they may take up together.")
+
+
 class Database(Model):
     """The environment's own database on the server's Postgres."""
 
@@ -157,6 +170,7 @@ class Database(Model):
     connections: int = Field(
         20, ge=2, le=1000, description="How many connections one environment may hold."
     )
+    kept: Kept = Field(Kept(), description="Databases that were replaced.")
 
 
 class EnvironmentKind(Model):
@@ -176,6 +190,11 @@ class EnvironmentKind(Model):
     )
     observe: Pause | None = Field(
         None, description="Instead of `web.observe`, in environments of this kind."
+    )
+    allow_reset: bool = Field(
+        default=False,
+        description="Whether the whole database may be replaced where the tier is `production`; "
+        "in all others it always may.",
     )
 
     @property

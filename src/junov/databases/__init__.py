@@ -4,9 +4,12 @@ Nothing else in junov speaks to Postgres. The driver is imported when the first 
 not when this package is.
 """
 
+from junov.databases.copies import NotCopyableError
 from junov.databases.hba import hba
-from junov.databases.postgres import Address, Connections, DatabaseInfo, Dropped, Ensured, Postgres
-from junov.databases.stamp import Stamp, StampMismatchError
+from junov.databases.listing import DatabaseInfo, Orphans
+from junov.databases.postgres import Address, Connections, Dropped, Ensured, Postgres
+from junov.databases.stamp import Kind, Stamp, StampMismatchError
+from junov.databases.templates import Template
 from junov.databases.variables import url_values
 
 __all__ = [
@@ -15,9 +18,13 @@ __all__ = [
     "DatabaseInfo",
     "Dropped",
     "Ensured",
+    "Kind",
+    "NotCopyableError",
+    "Orphans",
     "Postgres",
     "Stamp",
     "StampMismatchError",
+    "Template",
     "hba",
     "url_values",
 ]

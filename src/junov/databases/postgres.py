@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from junov.databases import heads, provision
+from junov.databases import budget, generations, heads, listing, lockholder, provision, templates
+from junov.databases.budget import ConnectionBudget
+from junov.databases.listing import DatabaseInfo, Orphans
+from junov.databases.lockholder import LockHolder
 from junov.databases.sessions import Address, Connect, connect, session
-from junov.databases.stamp import Stamp, read_stamp
+from junov.databases.stamp import Stamp, StampMismatchError
+from junov.databases.templates import Template
+from junov.environments.identity import making_name
 from junov.secret import Secret
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-__all__ = ["Address", "Connections", "DatabaseInfo", "Dropped", "Ensured", "Postgres"]
+__all__ = ["Address", "Connections", "Dropped", "Ensured", "Postgres"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +50,6 @@ class Dropped:
 
     databases: tuple[str, ...]
     role: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseInfo:
-    """One database of the server, as Postgres tells it.
-
-    Args:
-        name: its name.
-        stamp: whose it is; None where junov didn't make it.
-        size_bytes: its size on disk.
-        connections: how many clients are connected to it.
-        owner: the role that owns it.
-    """
-
-    name: str
-    stamp: Stamp | None
-    size_bytes: int
-    connections: int
-    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +103,16 @@ class Postgres:
             )
         return Connections(in_use, limit)
 
+    def connection_budget(self) -> ConnectionBudget:
+        """See `budget.connection_budget`."""
+        with self._session() as admin:
+            return budget.connection_budget(admin)
+
+    def lock_holder(self, database: str) -> LockHolder | None:
+        """See `lockholder.lock_holder`."""
+        with self._session() as admin:
+            return lockholder.lock_holder(admin, database)
+
     def secure_server(self) -> None:
         """Revoke from PUBLIC what Postgres grants on `postgres` and `template1`. Repeatable."""
         with self._session() as admin:
@@ -127,7 +125,14 @@ class Postgres:
             return provision.find_stamp(admin, database)
 
     def ensure(
-        self, *, database: str, role: str, password: Secret, connections: int, stamp: Stamp
+        self,
+        *,
+        database: str,
+        role: str,
+        password: Secret,
+        connections: int,
+        stamp: Stamp,
+        template: Template | None = None,
     ) -> Ensured:
         """Make an environment's database and role, or put right those that are there.
 
@@ -136,19 +141,29 @@ class Postgres:
         it may connect. Data and the stamp of a database that is there stay as they are.
 
         Args:
-            database: the database's name, at most 63 bytes.
+            database: the database's name, at most 63 bytes, and 56 before its generation.
             role: the role's name, at most 63 bytes.
             password: the role's password; it is set, so a new server's key counts at once.
             connections: how many connections the role may hold at once.
             stamp: whose it is. Its `created_at` and `filled` count only for a new database.
+            template: what a new database is copied from; it is stamped as filled. Without one it
+                is empty.
 
         Raises:
             StampMismatchError: database or role is another's or has no stamp; nothing was changed.
+            NotFoundError: the template has gone meanwhile; the database was not made.
             LockedError: another run has been at it for a minute.
         """
         wanted = provision.Wanted(_legal(database), _legal(role), password, connections, stamp)
+        _legal(making_name(database))
+        if template:
+            if (template.server, template.project) != (stamp.server, stamp.project):
+                raise ValueError(f"{template.name} is no template for {stamp.owner}")
+            wanted = replace(wanted, template=template.name)
         with self._session() as admin:
             provision.lock(admin, database)
+            if template:
+                templates.mark_used(admin, template)
             return Ensured(*provision.make(admin, self._session, wanted))
 
     def mark_filled(self, database: str) -> Stamp:
@@ -162,13 +177,13 @@ class Postgres:
             return provision.fill(admin, database)
 
     def drop(self, database: str, role: str, expected: Stamp) -> Dropped:
-        """Remove an environment's database, those kept aside of it, and its role.
+        """Remove an environment's database with all its generations, and their roles.
 
         Open connections are ended. What is gone already is no error.
 
         Args:
-            database: the database's name.
-            role: the role's name.
+            database: the name of the first generation's database.
+            role: the name of its role.
             expected: whose they have to be; only server, project and environment are compared.
 
         Raises:
@@ -180,6 +195,50 @@ class Postgres:
             return Dropped(
                 *provision.remove(admin, self._session, _legal(database), _legal(role), expected)
             )
+
+    def names(self) -> frozenset[str]:
+        """The names of all databases and roles that there are."""
+        with self._session() as admin:
+            rows = admin.execute(
+                "SELECT datname FROM pg_database UNION SELECT rolname FROM pg_roles"
+            ).fetchall()
+        return frozenset(name for (name,) in rows)
+
+    def settle(self, live: str, expected: Stamp) -> tuple[str, ...]:
+        """Let one generation of an environment's database be the live one, and keep the others.
+
+        All at once: stamps are written, the role of the live one may log in, and those of the
+        others may not. Those that are only being made stay as they are.
+
+        Args:
+            live: the database's name; its role has the same one.
+            expected: whose they have to be; only server, project and environment are compared.
+
+        Returns:
+            The databases that are kept from now on.
+
+        Raises:
+            NotFoundError: there is no such database.
+            StampMismatchError: one of them is another's or has no stamp; nothing was changed.
+        """
+        with self._session() as admin:
+            provision.lock(admin, live)
+            return generations.settle(admin, live, expected)
+
+    def drop_generation(self, database: str, expected: Stamp) -> None:
+        """Remove one generation that isn't live, with its role; safe to repeat.
+
+        Args:
+            database: its name; its role has the same one.
+            expected: whose they have to be; only server, project and environment are compared.
+
+        Raises:
+            StampMismatchError: it is another's or has no stamp; nothing was changed.
+            StageError: it is the live one; nothing was changed.
+        """
+        with self._session() as admin:
+            provision.lock(admin, database)
+            generations.drop(admin, self._session, database, expected)
 
     def alembic_heads(self, database: str, role: str, password: Secret) -> tuple[str, ...]:
         """Where the migrations of a database stand, asked as its own role.
@@ -194,26 +253,85 @@ class Postgres:
     def databases(self) -> list[DatabaseInfo]:
         """Every database but Postgres's own, by name."""
         with self._session() as admin:
-            rows = admin.execute(_DATABASES).fetchall()
-        return [
-            DatabaseInfo(name, read_stamp(comment), size, connections, owner)
-            for name, comment, size, connections, owner in rows
-        ]
+            return listing.databases(admin)
 
-    def _session(self, database: str = "") -> AbstractContextManager[Connection[Any]]:
-        return session(self._opener, self._address, database)
+    def orphans(self, server: str, known: Collection[tuple[str, str]]) -> Orphans:
+        """The databases and roles with this server's stamp whose environment isn't known.
 
+        Args:
+            server: the server's name.
+            known: the environments that there are, each as its project's name and its own.
+        """
+        with self._session() as admin:
+            return listing.orphans(admin, server, known)
 
-# A database that is dropped while it is measured has no size.
-_DATABASES = """
-SELECT d.datname, shobj_description(d.oid, 'pg_database'), coalesce(pg_database_size(d.oid), 0),
-       (SELECT count(*) FROM pg_stat_activity a
-         WHERE a.datid = d.oid AND a.backend_type = 'client backend'),
-       pg_get_userbyid(d.datdba)
-  FROM pg_database d
- WHERE NOT d.datistemplate AND d.datname <> 'postgres'
- ORDER BY d.datname
-"""
+    def templates(self, server: str, project: str) -> list[Template]:
+        """The templates of a project, the last used first."""
+        with self._session() as admin:
+            return templates.find(admin, server, project)
+
+    def make_template(
+        self,
+        source: str,
+        role: str,
+        expected: Stamp,
+        *,
+        heads: tuple[str, ...],
+        fixtures: str,
+        commit: str,
+    ) -> Template:
+        """Make a template of an environment's database, which stays as it is. Safe to repeat.
+
+        Args:
+            source: the database; nobody may be connected to it.
+            role: the role that owns what is in it.
+            expected: whose it has to be; only server, project and environment are compared.
+            heads: where its migrations stand.
+            fixtures: a digest of what it was filled with.
+            commit: the commit whose migrations and fixtures it has.
+
+        Returns:
+            The template; the one that was there, where there is one of these heads and fixtures.
+
+        Raises:
+            NotCopyableError: somebody is connected to it, or it has settings of its own.
+            StampMismatchError: it is another's or has no stamp.
+            StageError: something that isn't this project's bears the name of its templates.
+        """
+        now = datetime.now(UTC)
+        server, project = expected.server, expected.project
+        wanted = Template(server, project, heads, fixtures, commit, made_at=now, used_at=now)
+        with self._session() as admin:
+            provision.lock(admin, source)
+            provision.lock(admin, project)
+            found = provision.find_stamp(admin, source)
+            if not expected.matches(found):
+                raise StampMismatchError(f"the database {source}", expected=expected, found=found)
+            return templates.make(admin, self._session, source, role, wanted)
+
+    def prune_templates(self, server: str, project: str, *, keep: int) -> tuple[str, ...]:
+        """Remove the templates of a project but the last used ones; returns what was removed.
+
+        Args:
+            server: the server's name.
+            project: the project's name.
+            keep: how many stay; with none, the role that owns what is in them goes as well.
+
+        Raises:
+            StageError: a person has made a database of the name of an unfinished one.
+            LockedError: one of them has been copied for a minute.
+        """
+        with self._session() as admin:
+            provision.lock(admin, project)
+            return templates.prune(admin, self._session, server, project, keep)
+
+    @contextmanager
+    def _session(self, database: str = "") -> Iterator[Connection[Any]]:
+        with session(self._opener, self._address, database) as connection:
+            # An environment's role may set a `search_path` for its database. With its own
+            # functions and operators before Postgres's, ours would run them as the superuser.
+            connection.execute("SET search_path = pg_catalog, pg_temp")
+            yield connection
 
 
 def _row(admin: Connection[Any], statement: str) -> tuple[Any, ...]:

@@ -7,12 +7,14 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from junov.databases.copies import clear, copy
 from junov.databases.stamp import Stamp, StampMismatchError, read_stamp
+from junov.environments.identity import generation_of, making_name, templates_role
 from junov.errors import NotFoundError
 from junov.secret import Secret
 
@@ -34,6 +36,7 @@ class Wanted:
         password: the role's password.
         connections: how many connections the role may hold at once.
         stamp: whose they are.
+        template: the project's template that a new database is copied from; empty for an empty one.
     """
 
     database: str
@@ -41,6 +44,7 @@ class Wanted:
     password: Secret
     connections: int
     stamp: Stamp
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def lock(admin: Connection[Any], database: str) -> None:
 
     Advisory locks count within one database only, so every run takes them in the same one.
     """
-    key = f"junov database {database}"
+    key = f"junov database {database.partition('.')[0]}"  # the same for all its generations
     admin.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (key,))
 
 
@@ -81,32 +85,19 @@ def make(admin: Connection[Any], open_database: Open, wanted: Wanted) -> tuple[b
 
     Raises:
         StampMismatchError: one of the two is somebody else's; nothing was changed.
+        NotFoundError: there is no such template.
     """
     role, database = _find_role(admin, wanted.role), _find_database(admin, wanted.database)
     _refuse_foreign_role(wanted.role, role, wanted.stamp)
     if database:
-        owner = wanted.role if role else None
-        _refuse_foreign_database(database, owner, wanted.stamp, half_made=wanted.database)
+        _refuse_foreign_database(database, wanted.stamp)
 
     _set_role(admin, wanted, exists=role is not None)
     if database and database.half_dropped:
         # Its DROP was cut short: Postgres admits nobody, and its files are partly gone.
         _run(admin, "DROP DATABASE {} WITH (FORCE)", database.name)
         database = None
-    if database is None:
-        # template0 rather than template1: what somebody has put into template1 does not leak into
-        # environments, nobody can be connected to it (which would fail the copy), and only it lets
-        # the encoding be chosen. Nobody but the superuser is let in until the rest is done.
-        _run(
-            admin,
-            "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' CONNECTION LIMIT 0",
-            wanted.database,
-            wanted.role,
-        )
-    stamp = database.stamp if database else None
-    if stamp is None:
-        stamp = wanted.stamp
-        write_stamp(admin, wanted.database, stamp)
+    stamp = (database.stamp if database else None) or _create(admin, open_database, wanted)
     if database and database.owner != wanted.role:
         _run(admin, "ALTER DATABASE {} OWNER TO {}", wanted.database, wanted.role)
     _run(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", wanted.database)
@@ -119,25 +110,27 @@ def make(admin: Connection[Any], open_database: Open, wanted: Wanted) -> tuple[b
 def remove(
     admin: Connection[Any], open_database: Open, name: str, role_name: str, expected: Stamp
 ) -> tuple[tuple[str, ...], bool]:
-    """Remove the database, whatever else the role owns, and the role.
+    """Remove the database and its other generations, whatever else their roles own, and the roles.
 
     Returns:
-        The databases that were removed, and whether the role was.
+        The databases that were removed, and whether a role was.
 
     Raises:
         StampMismatchError: one of them is somebody else's; nothing was changed.
     """
-    role = _find_role(admin, role_name)
-    _refuse_foreign_role(role_name, role, expected)
-    theirs = _databases_of(admin, name, role_name)
+    roles = _roles_of(admin, role_name)
+    for each, role in roles.items():
+        _refuse_foreign_role(each, role, expected)
+    theirs = _databases_of(admin, name, [role_name, *roles])
     for database in theirs:
-        _refuse_foreign_database(database, role_name if role else None, expected, half_made=name)
+        _refuse_foreign_database(database, expected)
 
+    clear(admin, making_name(name))
     for database in theirs:
         _run(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)
-    if role:
-        _drop_role(admin, open_database, role_name)
-    return tuple(database.name for database in theirs), role is not None
+    for each in roles:
+        drop_role(admin, open_database, each)
+    return tuple(database.name for database in theirs), bool(roles)
 
 
 def secure(admin: Connection[Any]) -> None:
@@ -149,6 +142,12 @@ def secure(admin: Connection[Any]) -> None:
 def find_stamp(admin: Connection[Any], database: str) -> Stamp | None:
     """The stamp on a database; None where it has none, or isn't there."""
     found = _find_database(admin, database)
+    return found.stamp if found else None
+
+
+def find_role_stamp(admin: Connection[Any], role: str) -> Stamp | None:
+    """The stamp on a role; None where it has none, or isn't there."""
+    found = _find_role(admin, role)
     return found.stamp if found else None
 
 
@@ -183,23 +182,31 @@ def _refuse_foreign_role(name: str, role: _Role | None, expected: Stamp) -> None
         raise StampMismatchError(f"the role {name}", expected=expected, found=role.stamp)
 
 
-def _refuse_foreign_database(
-    database: _Database, role: str | None, expected: Stamp, *, half_made: str
-) -> None:
-    """Refuse a database with another stamp, or with none.
-
-    Args:
-        role: the role, once its stamp has been found right; None where there is none.
-        half_made: the one database that may lack its stamp if that role owns it: a run made it
-            and was killed before it came to the stamp.
-    """
-    if expected.matches(database.stamp):
-        return
-    cut_short = database.comment is None and role is not None and database.owner == role
-    if not (cut_short and database.name == half_made):
+def _refuse_foreign_database(database: _Database, expected: Stamp) -> None:
+    if not expected.matches(database.stamp):
         raise StampMismatchError(
             f"the database {database.name}", expected=expected, found=database.stamp
         )
+
+
+def _create(admin: Connection[Any], open_database: Open, wanted: Wanted) -> Stamp:
+    """Make the database, with its stamp and its owner from the moment that it has its name."""
+    stamp, unfinished = wanted.stamp, making_name(wanted.database)
+    if wanted.template:
+        stamp, owner = stamp.as_filled(), templates_role(stamp.project)
+        copy(admin, open_database, wanted.template, unfinished, owner, wanted.role)
+    else:
+        clear(admin, unfinished)
+        # template0 rather than template1: what somebody has put into template1 does not leak into
+        # environments, nobody can be connected to it (which would fail the copy), and only it lets
+        # the encoding be chosen. Nobody but the superuser is let in until the rest is done.
+        statement = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' CONNECTION LIMIT 0"
+        _run(admin, statement, unfinished)
+    with admin.transaction():
+        write_stamp(admin, unfinished, stamp)
+        _run(admin, "ALTER DATABASE {} OWNER TO {}", unfinished, wanted.role)
+        _run(admin, "ALTER DATABASE {} RENAME TO {}", unfinished, wanted.database)
+    return stamp
 
 
 def _set_role(admin: Connection[Any], wanted: Wanted, *, exists: bool) -> None:
@@ -241,7 +248,8 @@ def _own_public_schema(open_database: Open, wanted: Wanted) -> None:
             _run(inside, "ALTER SCHEMA public OWNER TO {}", wanted.role)
 
 
-def _drop_role(admin: Connection[Any], open_database: Open, role: str) -> None:
+def drop_role(admin: Connection[Any], open_database: Open, role: str) -> None:
+    """Remove a role and its rights; what it owns in databases of others becomes the superuser's."""
     from psycopg import errors
 
     try:
@@ -273,13 +281,21 @@ def _find_database(admin: Connection[Any], name: str) -> _Database | None:
     return _Database(*row) if row else None
 
 
-def _databases_of(admin: Connection[Any], name: str, role: str) -> list[_Database]:
-    """The database itself, and those that its role owns: older ones, kept aside by a rename."""
+def _databases_of(admin: Connection[Any], name: str, roles: Sequence[str]) -> list[_Database]:
+    """The database itself, its other generations, and whatever else the roles own."""
+    rows = admin.execute(_DATABASE + "ORDER BY datname").fetchall()
+    found = (_Database(*row) for row in rows)
+    return [
+        each for each in found if generation_of(each.name, name) is not None or each.owner in roles
+    ]
+
+
+def _roles_of(admin: Connection[Any], first: str) -> dict[str, _Role]:
+    """The role itself and those of other generations, by name."""
     rows = admin.execute(
-        _DATABASE + "WHERE datname = %s OR pg_get_userbyid(datdba) = %s ORDER BY datname",
-        (name, role),
+        "SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles ORDER BY rolname"
     ).fetchall()
-    return [_Database(*row) for row in rows]
+    return {name: _Role(text) for name, text in rows if generation_of(name, first) is not None}
 
 
 def _find_role(admin: Connection[Any], name: str) -> _Role | None:

@@ -2,8 +2,7 @@
 
 A name can be mistyped and a journal can be lost; what stands in the database's own COMMENT is read
 back before anything is destroyed. The role has the same stamp. The role is made and stamped in one
-transaction, and the database is made with the role as its owner in one statement, so a database
-that a killed run left without a stamp can still be told from one that a person made.
+transaction, and the database gets its name and its stamp in one, so neither is ever there without.
 """
 
 from __future__ import annotations
@@ -11,10 +10,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Literal
 
 from junov.errors import JunovError
 
 FORMAT = 1
+
+Kind = Literal["new", "live", "kept"]
+"""What a database is to its environment:
+
+- `new`: it is being made, and no release uses it yet;
+- `live`: the release that serves uses it;
+- `kept`: another one has taken its place, and it can be brought back.
+"""
+
+_KINDS: dict[str, Kind] = {"new": "new", "live": "live", "kept": "kept"}
 
 
 class StampMismatchError(JunovError):
@@ -54,6 +64,8 @@ class Stamp:
         environment: the environment's name.
         created_at: when the database was first asked for, in UTC, whole seconds.
         filled: whether its fixtures have been loaded.
+        kind: what it is to its environment.
+        since: when it became that; None for a database of the first days of its environment.
     """
 
     server: str
@@ -61,6 +73,8 @@ class Stamp:
     environment: str
     created_at: datetime
     filled: bool = False
+    kind: Kind = "live"
+    since: datetime | None = None
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -80,6 +94,10 @@ class Stamp:
         """The same stamp, for a database whose fixtures have been loaded."""
         return replace(self, filled=True)
 
+    def as_kind(self, kind: Kind, since: datetime) -> Stamp:
+        """The same stamp, for a database that is something else to its environment now."""
+        return replace(self, kind=kind, since=since)
+
     def to_comment(self) -> str:
         """The text of the COMMENT: one JSON object."""
         return json.dumps(
@@ -90,6 +108,8 @@ class Stamp:
                 "environment": self.environment,
                 "created_at": self.created_at.astimezone(UTC).isoformat(timespec="seconds"),
                 "filled": self.filled,
+                "kind": self.kind,
+                "since": self.since.astimezone(UTC).isoformat() if self.since else None,
             }
         )
 
@@ -106,6 +126,9 @@ def read_stamp(comment: str | None) -> Stamp | None:
             environment=str(data["environment"]),
             created_at=datetime.fromisoformat(data["created_at"]),
             filled=data["filled"] is True,
+            # Earlier versions of junov knew only those that were live, and say nothing.
+            kind=_KINDS[data.get("kind", "live")],
+            since=datetime.fromisoformat(data["since"]) if data.get("since") else None,
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from shlex import quote
 
 from junov.config.project import Project
 from junov.delivery.build import logged_in
@@ -40,7 +41,7 @@ def admitted_image(
             raise NotFoundError(
                 f"nothing has been promoted for {environment.name}: there is no "
                 f"{repository.tagged(tag)}",
-                remedy=f"build, test and promote it with: junov run {source.ref.name}",
+                remedy=f"build, test and promote it with: junov run {quote(source.ref.name)}",
             )
         if image.revision != source.revision:
             if _is_newer(image, source):
@@ -52,13 +53,13 @@ def admitted_image(
                 )
             raise StageError(
                 f"{repository.tagged(tag)} is commit {image.revision[:8]}, not {source.short}",
-                remedy=f"promote {source.short} first: junov run {source.ref.name}",
+                remedy=f"promote {source.short} first: junov run {quote(source.ref.name)}",
             )
         tested = source.folder.config.test is None or passed(registry, image) is not None
         if not tested:
             raise StageError(
                 f"{image.reference} has no record of passed tests",
-                remedy=f"test it with: junov test {source.ref.name}",
+                remedy=f"test it with: junov test {quote(source.ref.name)}",
             )
         facts = ImageFacts(
             digest=image.digest,
@@ -147,6 +148,6 @@ def refuse_over_limit(site: Site, project: Project, environment: Environment) ->
         raise StageError(
             f"there are {len(others)} environments of the kind {environment.kind} already, and "
             f"its limit is {limit}",
-            remedy=f"remove one that nobody needs (junov env rm {others[0].name}), or raise "
+            remedy=f"remove one that nobody needs (junov env rm {quote(others[0].name)}), or raise "
             f"`limit` of {environment.kind} in junov.yaml",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from shlex import quote
 
 from junov.delivery.source import Source, image_repository
 from junov.engine.build import Build, build_images, push
@@ -85,7 +86,7 @@ def find_image(source: Source, site: Site, registry: Registry) -> Image:
     if image is None:
         raise NotFoundError(
             f"{source.short} has not been built: it is not in {repository}",
-            remedy=f"build it with: junov build {source.ref.name}",
+            remedy=f"build it with: junov build {quote(source.ref.name)}",
         )
     return image
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from junov.config.project import ProjectFolder, find_project, read_project
 from junov.delivery.checked import others_of_project, pool_of
+from junov.delivery.revisions import revision_problems
 from junov.engine.client import find_compose
 from junov.engine.resolve import resolve
 from junov.environments import Environment
 from junov.environments.environment import environment_named, sample_of
-from junov.errors import ConfigError, Place
+from junov.errors import ConfigError, Place, Problem
 from junov.site import Site
 from junov.stacks.guard import Context, Finding, Foreign, guard, stale_waivers
 from junov.stacks.layers import Layers, layers_for_deploy, layers_for_test, stand_ins
 
 TESTS = "tests"
+COMPOSE = "compose"
+REVISIONS = "revisions"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def _checked(folder: ProjectFolder, compose: tuple[str, ...], environment: Envir
         others = tuple(_others(folder, environment).values())
         findings = _guarded(folder, compose, layers, environment, others)
     except ConfigError as error:
-        findings = _as_findings(error)
+        findings = _as_findings(COMPOSE, error.problems)
     return Checked(environment.name, tuple(findings))
 
 
@@ -83,7 +87,7 @@ def _of_tests(folder: ProjectFolder, compose: tuple[str, ...]) -> Checked:
         layers = layers_for_test(folder, stand_ins(folder.config))
         findings = _guarded(folder, compose, layers, None, ())
     except ConfigError as error:
-        findings = _as_findings(error)
+        findings = _as_findings(COMPOSE, error.problems)
     return Checked(TESTS, tuple(findings))
 
 
@@ -95,9 +99,10 @@ def _guarded(
     others: tuple[Foreign, ...],
 ) -> list[Finding]:
     name = environment.identity.stack if environment else folder.config.project
-    return guard(
+    model = resolve(compose, layers, stack_name=name)
+    found = guard(
         Context(
-            model=resolve(compose, layers, stack_name=name),
+            model=model,
             layers=layers,
             folder=folder,
             target=environment,
@@ -105,6 +110,9 @@ def _guarded(
             pool=pool_of(Site()),
         )
     )
+    # Tests migrate a database of their own as they like.
+    migrate = folder.config.migrate.service if folder.config.migrate and environment else None
+    return found + _as_findings(REVISIONS, revision_problems(folder, model, migrate))
 
 
 def _others(folder: ProjectFolder, environment: Environment) -> dict[str, Foreign]:
@@ -119,9 +127,9 @@ def _others(folder: ProjectFolder, environment: Environment) -> dict[str, Foreig
     return others
 
 
-def _as_findings(error: ConfigError) -> list[Finding]:
-    """What Compose itself refuses, told like what the guard refuses."""
+def _as_findings(rule: str, problems: Sequence[Problem]) -> list[Finding]:
+    """What others than the guard refuse, told like what it refuses itself."""
     return [
-        Finding("compose", problem.message, problem.place or Place(Path()), problem.remedy)
-        for problem in error.problems
+        Finding(rule, problem.message, problem.place or Place(Path()), problem.remedy)
+        for problem in problems
     ]

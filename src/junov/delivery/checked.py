@@ -86,7 +86,7 @@ def deployed_stack(
         contents=_file_contents(model),
     )
     # The password alone, too: a log line may show it without the URL around it.
-    password = database_password(site, environment)
+    password = database_password(site, environment.identity)
     return side_by_side(replace(stack, secrets=stack.secrets | {password}), release)
 
 
@@ -177,7 +177,7 @@ def _database_variables(
     return url_values(
         database.variables,
         user=environment.identity.role,
-        password=database_password(site, environment),
+        password=database_password(site, environment.identity),
         host=database.service,
         port=POSTGRES_PORT,
         name=environment.identity.database,

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from junov.config.home import write_private
@@ -21,6 +22,7 @@ from junov.errors import JunovError, NotFoundError, StageError
 from junov.secret import Secret
 from junov.site import Site
 from junov.stacks.assemble import parse, render
+from junov.stacks.on_database import on_database
 from junov.stacks.side_by_side import renumbered
 from junov.stacks.stack import Stack
 
@@ -66,6 +68,16 @@ class Delivered:
             folder=release_folder(site, self.environment.identity, number),
         )
 
+    def on(self, generation: int) -> Delivered:
+        """The same, for a database of another generation; its file is still the old one."""
+        old = self.environment.identity
+        new = old.at(generation)
+        return replace(
+            self,
+            environment=replace(self.environment, identity=new),
+            stack=on_database(self.stack, old.database, new.database),
+        )
+
 
 def releases_folder(site: Site, identity: Identity) -> Path:
     """The folder with an environment's releases."""
@@ -105,7 +117,8 @@ def read_release(site: Site, identity: Identity, number: int) -> Delivered:
     if not (folder / _FACTS_FILE).is_file():
         raise NotFoundError(
             f"release {number} of {identity.name} is not kept on this server any more",
-            remedy=f"see those that are: junov releases {identity.name}; or deploy its commit",
+            remedy=f"see those that are with: junov releases {quote(identity.name)}; or deploy its "
+            "commit",
         )
     try:
         facts = json.loads((folder / _FACTS_FILE).read_text(encoding="utf-8"))
@@ -142,6 +155,7 @@ def _facts(delivered: Delivered) -> dict[str, Any]:
             "project": environment.project,
             "name": environment.name,
             "ref": asdict(environment.ref),
+            "generation": environment.identity.generation,
             **{key: getattr(environment, key) for key in _PLAIN},
         },
         "stack": {
@@ -160,7 +174,8 @@ _PLAIN = ("kind", "tier", "host", "image_tag", "expires")
 
 def _environment(facts: Mapping[str, Any]) -> Environment:
     return Environment(
-        identity=identify(facts["project"], facts["name"]),
+        # Releases of earlier versions of junov have the first, and don't say so.
+        identity=identify(facts["project"], facts["name"]).at(facts.get("generation", 1)),
         ref=Ref(**facts["ref"]),
         **{key: facts[key] for key in _PLAIN},
     )

@@ -16,15 +16,18 @@ from junov.delivery.admission import (
 )
 from junov.delivery.checked import deployed_stack
 from junov.delivery.delivered import Delivered, release_folder, write_release
+from junov.delivery.generations import on_live_database
+from junov.delivery.migrations import schema_heads
+from junov.delivery.promised import tell_promised
 from junov.delivery.provision import (
+    bring_up,
     ensure_database,
     ensure_private_network,
     fill,
-    migrate,
-    schema_heads,
 )
 from junov.delivery.recording import Content, next_number, prune, recorded
 from junov.delivery.repair import repaired
+from junov.delivery.revisions import refuse_unclear_revisions
 from junov.delivery.rollout.hooks import run_hooks
 from junov.delivery.rollout.rollout import roll_out
 from junov.delivery.source import Source
@@ -69,9 +72,11 @@ def deploy(
         refuse_foreign_network(site, environment)
         require_edge(site)
         repaired(site, environment, environment.identity, steps)
+        environment = on_live_database(site, environment, project)
         number = next_number(site, environment)
         with steps.step("check", "Resolve and check the stack") as step:
             stack = deployed_stack(source.folder, environment, site, image, facts, release=number)
+            refuse_unclear_revisions(source.folder, stack)
             step.note = ", ".join(stack.model["services"])
         with steps.step("pull", "Pull what the engine lacks") as step:
             pulled(site, stack, step)
@@ -90,16 +95,18 @@ def deploy(
                 network = ensure_private_network(site, environment, project)
                 step.note = network.subnets[0]
             with steps.step("database", "Database") as step:
-                database = ensure_database(site, environment, project)
+                first = "" if site.routes.read(environment.identity.route) else image.revision
+                database = ensure_database(site, environment, project, commit=first)
                 step.note = str(database)
+                tell_promised(site, database, step)
             with steps.step("before", "Hooks before") as step:
                 run_hooks(site, delivered, project.hooks.before, step)
             with steps.step("migrate", "Migrate") as step:
-                migrate(site, delivered, step)
+                bring_up(site, delivered, database, step)
                 release.has_schema(schema_heads(site, delivered))
             with steps.step("fixtures", "Fixtures") as step:
-                fill(site, delivered, database, step)
-            roll_out(site, delivered, release.serves, steps)
+                fill(site, delivered, database, image.revision, step)
+            roll_out(site, delivered, release, steps)
             with steps.step("prune", "Forget what is too old") as step:
                 prune(site, environment, number, step)
         return {
@@ -124,8 +131,10 @@ def plan(source: Source, site: Site, steps: Steps) -> dict[str, Any]:
         step.note = image.digest
     refuse_over_limit(site, project, environment)
     require_edge(site)
+    environment = on_live_database(site, environment, project)
     with steps.step("check", "Resolve and check the stack"):
         stack = deployed_stack(source.folder, environment, site, image, facts, release=0)
+        refuse_unclear_revisions(source.folder, stack)
     with steps.step("plan", "What would be done") as step:
         step.say(f"network {environment.identity.network}")
         if project.database:

@@ -200,12 +200,17 @@ def _status(containers: Sequence[Container], *, failed: bool) -> str:
         return "failed" if failed else "absent"
     if not any(container.running for container in containers):
         return "stopped"
-    # What ended well beside others that run was there to be run once.
-    lasting = [container for container in containers if not container.ended_well]
+    # What ended well beside others that run was there to be run once; web never is.
+    lasting = [each for each in containers if not each.ended_well or _is_web(each)]
     for word in ("unhealthy", "starting"):
         if any(container.health == word for container in lasting):
             return word
     return "healthy" if all(container.running for container in lasting) else "unhealthy"
+
+
+def _is_web(container: Container) -> bool:
+    """Whether it is of the service that faces outwards: that alone has its release in its name."""
+    return container.labels.get(SERVICE, container.service) != container.service
 
 
 def _services(containers: Iterable[Container]) -> dict[str, str]:

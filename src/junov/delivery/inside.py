@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 from junov.config.validation import did_you_mean
 from junov.delivery.environments import EnvironmentView
@@ -49,7 +50,7 @@ def execute(
     if not running:
         raise StageError(
             f"{wanted} of {view.name} does not run",
-            remedy=f"start it with: junov env start {view.name}",
+            remedy=f"start it with: junov env start {quote(view.name)}",
         )
     return interactive(exec_argv(site.tools.docker, running[-1].name, command))
 
@@ -69,7 +70,7 @@ def _compose_service(site: Site, view: EnvironmentView, service: str) -> str:
         return names[service]
     if not names:
         raise NotFoundError(
-            f"{view.name} has no containers", remedy=f"deploy it: junov deploy {view.ref}"
+            f"{view.name} has no containers", remedy=f"deploy it: junov deploy {quote(view.ref)}"
         )
     raise NotFoundError(
         f"{view.name} has no service {service}", remedy=did_you_mean(service, names)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from shlex import quote
 
-from junov.databases import Stamp
 from junov.delivery.delivered import find_release
 from junov.delivery.environments import EnvironmentView
+from junov.delivery.provision import stamp_of
 from junov.delivery.rollout.readiness import wait_ready
 from junov.delivery.turn import turn
 from junov.engine.inspection import Container, Network
 from junov.engine.private_network import connect_trusted
+from junov.environments.identity import generation_of
 from junov.environments.labels import environment_labels
 from junov.errors import NotFoundError, StageError
 from junov.locks import who
@@ -46,13 +47,13 @@ def start(site: Site, view: EnvironmentView, steps: Steps) -> None:
             if not containers:
                 raise StageError(
                     f"{view.name} has no containers to start",
-                    remedy=f"deploy it: junov deploy {view.ref}",
+                    remedy=f"deploy it: junov deploy {quote(view.ref)}",
                 )
             network = next(iter(_networks(site, view)), None)
             if network is None:
                 raise StageError(
                     f"the private network of {view.name} is gone",
-                    remedy=f"deploy it again: junov deploy {view.ref}",
+                    remedy=f"deploy it again: junov deploy {quote(view.ref)}",
                 )
             connect_trusted(site.engine, site.server.name, network)
             for container in containers:
@@ -89,8 +90,11 @@ def what_goes(site: Site, view: EnvironmentView) -> list[str]:
     going += [f"network {network.name}" for network in _networks(site, view)]
     if view.host:
         going.append(f"route {view.host}")
-    if any(database.name == names.database for database in site.postgres.databases()):
-        going.append(f"database {names.database} with its data, and role {names.role}")
+    going += [
+        f"database {database.name} with its data, and its role"
+        for database in site.postgres.databases()
+        if generation_of(database.name, names.first_database) is not None
+    ]
     return [*going, "its releases and their record"]
 
 
@@ -113,7 +117,9 @@ def remove(site: Site, view: EnvironmentView, steps: Steps) -> None:
                 site.engine.remove_container(container.id)
             step.note = ", ".join(each.name for each in containers) or "there were none"
         with steps.step("database", "Database and role") as step:
-            dropped = site.postgres.drop(names.database, names.role, _stamp(site, view))
+            dropped = site.postgres.drop(
+                names.first_database, names.first_database, stamp_of(site, names)
+            )
             step.note = ", ".join(dropped.databases) or "there was none"
         with steps.step("network", "Network") as step:
             networks = _networks(site, view)
@@ -141,10 +147,6 @@ def _networks(site: Site, view: EnvironmentView) -> list[Network]:
 
 def _volumes(site: Site, view: EnvironmentView) -> list[str]:
     return site.engine.volumes(environment_labels(site.server.name, view.identity))
-
-
-def _stamp(site: Site, view: EnvironmentView) -> Stamp:
-    return Stamp(site.server.name, view.project, view.name, datetime.now(UTC))
 
 
 def _note(site: Site, view: EnvironmentView, status: str) -> None:

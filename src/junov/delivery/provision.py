@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from junov.config.fields import format_duration
 from junov.config.project import Project
-from junov.databases import Stamp
+from junov.databases import Kind, Stamp
 from junov.delivery.delivered import Delivered
+from junov.delivery.migrations import migrate
 from junov.delivery.rollout.hooks import run_once
+from junov.delivery.templates import find_template, keep_template
 from junov.delivery.values import database_password
 from junov.engine.inspection import Network
 from junov.engine.private_network import (
@@ -18,11 +19,10 @@ from junov.engine.private_network import (
     connect_trusted,
     ensure_network,
 )
-from junov.environments import Environment
+from junov.environments import Environment, Identity
 from junov.environments.labels import environment_labels
-from junov.errors import StageError, UnavailableError
+from junov.errors import StageError
 from junov.locks import held
-from junov.process import TIMED_OUT
 from junov.site import Site
 from junov.steps import Step
 
@@ -37,15 +37,19 @@ class EnvironmentDatabase:
         name: its name; empty for a project without a database.
         created: whether it was made just now.
         filled: whether it has its fixtures.
+        is_copy: whether it is a copy of one that the same commit has migrated and filled.
     """
 
     name: str
     created: bool
     filled: bool
+    is_copy: bool = False
 
     def __str__(self) -> str:
         if not self.name:
             return "the project has none"
+        if self.is_copy:
+            return f"{self.name}, a copy of the template of this commit"
         return f"{self.name}, new" if self.created else self.name
 
 
@@ -68,8 +72,23 @@ def ensure_private_network(site: Site, environment: Environment, project: Projec
     return network
 
 
-def ensure_database(site: Site, environment: Environment, project: Project) -> EnvironmentDatabase:
+def ensure_database(
+    site: Site,
+    environment: Environment,
+    project: Project,
+    *,
+    kind: Kind = "live",
+    commit: str = "",
+) -> EnvironmentDatabase:
     """The environment's database and role, if the project has a database.
+
+    Args:
+        site: the server.
+        environment: whose they are.
+        project: says how many connections the role may hold.
+        kind: what the database is to the environment if it is made just now.
+        commit: whose migrations and fixtures are wanted in it then; where there is a template of
+            this commit, it is copied. Empty for a database that is made empty.
 
     Raises:
         StampMismatchError: there is a database of that name, and it is not this environment's.
@@ -77,60 +96,66 @@ def ensure_database(site: Site, environment: Environment, project: Project) -> E
     if project.database is None:
         return EnvironmentDatabase("", created=False, filled=False)
     names = environment.identity
+    wants_copy = commit and is_filled_with_fixtures(environment, project)
+    template = find_template(site, names, commit) if wants_copy else None
     ensured = site.postgres.ensure(
         database=names.database,
         role=names.role,
-        password=database_password(site, environment),
+        password=database_password(site, names),
         connections=project.database.connections,
-        stamp=Stamp(
-            server=site.server.name,
-            project=names.project,
-            environment=names.name,
-            created_at=datetime.now(UTC).replace(microsecond=0),
-        ),
+        stamp=stamp_of(site, names, kind),
+        template=template,
     )
-    return EnvironmentDatabase(names.database, ensured.created_database, ensured.stamp.filled)
+    return EnvironmentDatabase(
+        names.database,
+        created=ensured.created_database,
+        filled=ensured.stamp.filled,
+        is_copy=ensured.created_database and template is not None,
+    )
 
 
-def migrate(site: Site, delivered: Delivered, step: Step) -> None:
-    """Run the migration service of a release to its end.
+def stamp_of(site: Site, identity: Identity, kind: Kind = "live") -> Stamp:
+    """The stamp that a database of an environment gets, if it is made now."""
+    return Stamp(
+        server=site.server.name,
+        project=identity.project,
+        environment=identity.name,
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        kind=kind,
+    )
+
+
+def is_filled_with_fixtures(environment: Environment, project: Project) -> bool:
+    """Whether a new database of an environment gets the project's fixtures."""
+    database = project.database
+    return bool(database and database.fixtures) and not environment.is_production
+
+
+def bring_up(site: Site, delivered: Delivered, database: EnvironmentDatabase, step: Step) -> None:
+    """Run a release's migrations, unless its database is a copy that has them.
 
     Raises:
-        StageError: it failed or took too long; the old release goes on serving.
+        StageError: as `migrate`.
     """
-    settings, service = delivered.project.migrate, delivered.stack.migrate
-    if settings is None or service is None:
-        step.note = "the project has no migrations"
-        return
-    code = run_once(site, delivered, service, (), settings.timeout, step)
-    if code == TIMED_OUT:
-        raise StageError(
-            f"the migration had not ended after {format_duration(settings.timeout)} and was ended",
-            remedy="see what it waits for, or set a larger `migrate.timeout` in junov.yaml; what "
-            "ran before goes on serving",
-        )
-    if code:
-        raise StageError(
-            f"the migration failed: {service} ended with exit code {code}",
-            remedy="its last lines are above; what ran before goes on serving",
-        )
+    if database.is_copy:
+        step.note = "it has them from the template"
+    else:
+        migrate(site, delivered, step)
 
 
-def schema_heads(site: Site, delivered: Delivered) -> tuple[str, ...]:
-    """Where the migrations of the environment's database stand; empty where that isn't known."""
-    if delivered.project.database is None or delivered.stack.migrate is None:
-        return ()
-    names = delivered.environment.identity
-    try:
-        return site.postgres.alembic_heads(
-            names.database, names.role, database_password(site, delivered.environment)
-        )
-    except UnavailableError:  # such as a role that has no connection left
-        return ()
-
-
-def fill(site: Site, delivered: Delivered, database: EnvironmentDatabase, step: Step) -> None:
+def fill(
+    site: Site, delivered: Delivered, database: EnvironmentDatabase, commit: str, step: Step
+) -> None:
     """Fill a database that has no data yet with the project's fixtures; never in production.
+
+    What comes of it is kept as a template, for the next one that the same commit is to fill.
+
+    Args:
+        site: the server.
+        delivered: the release whose fixtures these are.
+        database: its database.
+        commit: the release's.
+        step: told what came of it.
 
     Raises:
         StageError: the command failed; the next deploy runs it again.
@@ -144,7 +169,7 @@ def fill(site: Site, delivered: Delivered, database: EnvironmentDatabase, step: 
         step.note = "never in production"
         return
     if database.filled:
-        step.note = "filled before"
+        step.note = "it has them from the template" if database.is_copy else "filled before"
         return
     service = stack.migrate or next(iter(stack.background), None) or stack.web
     code = run_once(site, delivered, service, command, FIXTURES_SECONDS, step)
@@ -154,3 +179,4 @@ def fill(site: Site, delivered: Delivered, database: EnvironmentDatabase, step: 
             remedy="their last lines are above; the next deploy runs them again",
         )
     site.postgres.mark_filled(database.name)
+    step.note = keep_template(site, delivered, commit)

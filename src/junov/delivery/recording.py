@@ -9,12 +9,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 from junov.delivery.delivered import STACK_FILE, releases_folder
 from junov.delivery.rollout.containers import containers_of, release_of
 from junov.environments import Environment
 from junov.errors import JunovError, StageError
-from junov.journal import Journal, Release
+from junov.journal import Journal, Outcome, Release
 from junov.journal import Step as JournalStep
 from junov.locks import who
 from junov.site import Site
@@ -47,6 +48,19 @@ class Content:
     restores: int | None = None
 
 
+def brought_back(release: Release) -> Content:
+    """What a release delivers that brings an earlier one back."""
+    return Content(
+        commit=release.commit,
+        subject=release.subject,
+        author=release.author,
+        committed_at=release.committed_at,
+        image=release.image,
+        debug_image=release.debug_image,
+        restores=release.origin,
+    )
+
+
 class ReleaseUnderWay:
     """A release while it is delivered.
 
@@ -60,6 +74,7 @@ class ReleaseUnderWay:
         self.release = release
         self._step: JournalStep | None = None
         self.it_serves = False
+        self.is_left_to_a_repair = False
 
     def is_written_to(self, stack_file: Path) -> None:
         """Its stack is written."""
@@ -72,6 +87,10 @@ class ReleaseUnderWay:
     def serves(self) -> None:
         """There is no way back any more: from now on it is what the environment runs."""
         self.it_serves = True
+
+    def needs_repair(self) -> None:
+        """It has failed, and could not be taken back: the next run has to, as if it were killed."""
+        self.is_left_to_a_repair = True
 
     def step_started(self, step: str) -> None:
         """See `steps.Recorder`."""
@@ -133,29 +152,34 @@ def recorded(
     if release.number != number:
         raise StageError(
             f"release {number} of {environment.name} was begun by another run",
-            remedy=f"look at what it does with: junov releases {environment.name}",
+            remedy=f"look at what it does with: junov releases {quote(environment.name)}",
         )
     under_way = ReleaseUnderWay(journal, release)
-    error = ""
     try:
         yield under_way, steps.recorded_by(under_way)
     except BaseException as failure:
-        error = failure.message if isinstance(failure, JunovError) else type(failure).__name__
+        outcome, error = _end(failure)
+        if under_way.is_left_to_a_repair:
+            raise
         with suppress(JunovError):
-            if under_way.it_serves:
-                journal.end_release(
-                    release, "succeeded", error=error, seconds=time.monotonic() - began
-                )
-            else:
-                cancelled = isinstance(failure, KeyboardInterrupt)
-                journal.end_release(
-                    release,
-                    "cancelled" if cancelled else "failed",
-                    error=error,
-                    seconds=time.monotonic() - began,
-                )
+            journal.end_release(
+                release,
+                "succeeded" if under_way.it_serves else outcome,
+                error=error,
+                seconds=time.monotonic() - began,
+            )
         raise
     journal.end_release(release, "succeeded", seconds=time.monotonic() - began)
+
+
+def _end(failure: BaseException) -> tuple[Outcome, str]:
+    """How a release ends by a failure, and why."""
+    if isinstance(failure, JunovError):
+        return "failed", failure.message
+    if isinstance(failure, Exception):
+        return "failed", type(failure).__name__
+    # Ctrl-C, or a signal that the job was cancelled with.
+    return "cancelled", "it was cancelled"
 
 
 def prune(site: Site, environment: Environment, serving: int, step: Step) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from junov.delivery.delivered import Delivered, find_release
+from junov.delivery.generations import databases_of, settle
 from junov.delivery.rollout.containers import (
     belongs,
     containers_of,
@@ -164,6 +165,14 @@ def repair(site: Site, environment: Named, findings: Findings, step: Step) -> No
     done = [f"removed {each.name}" for each in (*findings.one_offs, *strays)]
     done += [_ended(site, each, number, problem) for each in findings.cut_short]
     site.journal.event("repaired", who=who(), environment=environment, detail="; ".join(done))
+    # One database may have been about to take the place of another.
+    if (
+        serving
+        and serving.project.database
+        and findings.cut_short
+        and len(databases_of(site, findings.identity)) > 1
+    ):
+        settle(site, serving)
     step.note = ", ".join([*done, *([problem] if problem else [])])
 
 
@@ -192,12 +201,12 @@ def _ended(site: Site, cut: CutShort, serving: int | None, problem: str) -> str:
     """Write down how a release ended that was cut short; the same in a few words."""
     number = cut.release.number
     if number == serving:
-        said = f"its run was killed{cut.where}; a later one finished it"
+        said = f"it was cut short{cut.where}; a later run finished it"
         site.journal.end_release(
             cut.release, "succeeded", error=f"{said}, but {problem}" if problem else said
         )
         return f"finished release {number}"
-    said = f"its run was killed{cut.where}; a later one undid it"
+    said = f"it was cut short{cut.where}; a later run undid it"
     site.journal.end_release(cut.release, "superseded", error=said)
     return f"undid release {number}"
 

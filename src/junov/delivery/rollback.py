@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
-from junov.config.fields import format_duration
 from junov.delivery.admission import pulled, refuse_foreign_network, require_edge
 from junov.delivery.delivered import (
     Delivered,
@@ -18,17 +17,17 @@ from junov.delivery.delivered import (
     write_release,
 )
 from junov.delivery.environments import EnvironmentView
-from junov.delivery.provision import ensure_database, ensure_private_network, migrate, schema_heads
-from junov.delivery.recording import Content, next_number, prune, recorded
+from junov.delivery.generations import live_identity
+from junov.delivery.migrations import migrate, schema_heads, take_back
+from junov.delivery.provision import ensure_database, ensure_private_network
+from junov.delivery.recording import brought_back, next_number, prune, recorded
 from junov.delivery.repair import repaired
-from junov.delivery.rollout.hooks import run_once
 from junov.delivery.rollout.rollout import roll_out
 from junov.delivery.turn import turn
 from junov.errors import JunovError, NotFoundError, StageError
 from junov.journal import Release
-from junov.process import TIMED_OUT
 from junov.site import Site
-from junov.steps import Step, Steps
+from junov.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -94,28 +93,32 @@ def find_way(site: Site, view: EnvironmentView, to: int | None) -> Way:
     if live is None:
         raise NotFoundError(
             f"nothing has been delivered to {view.name} yet",
-            remedy=f"deliver something: junov deploy {view.ref}",
+            remedy=f"deliver something: junov deploy {quote(view.ref)}",
         )
     target = _before(site, view, live) if to is None else site.journal.release(view, to)
     if target.outcome != "succeeded":
         raise StageError(
             f"release {target.number} of {view.name} never served: its outcome is "
             f"`{target.outcome}`",
-            remedy=f"see which did: junov releases {view.name}",
+            remedy=f"see which did: junov releases {quote(view.name)}",
         )
     if target.number == live.number:
         raise StageError(
             f"release {target.number} of {view.name} is the one that serves",
-            remedy=f"see the others: junov releases {view.name}",
+            remedy=f"see the others: junov releases {quote(view.name)}",
         )
-    # What a rollback brought back is kept as the release that it is of.
-    old = read_release(site, view.identity, target.origin)
+    # What a rollback brought back is kept as the release that it is of. Its code comes back, not
+    # the database that it had.
+    generation = live_identity(site, view.identity).generation
+    old = read_release(site, view.identity, target.origin).on(generation)
     schema = schema_heads(site, old)
     at_it = _releases_at(site, view, schema) if schema != target.schema_heads else []
     if schema and target.schema_heads and at_it and all(r.origin < target.origin for r in at_it):
         return Way(live, target, old, schema, is_behind=True, newer=None)
     kept = (find_release(site, view.identity, release.number) for release in at_it)
-    newer = next((release for release in kept if release), None)
+    newer = next(
+        (each for each in kept if each and each.environment.identity.generation == generation), None
+    )
     return Way(live, target, old, schema, is_behind=False, newer=newer)
 
 
@@ -152,7 +155,7 @@ def rollback(
         require_edge(site)
         repaired(site, view, view.identity, steps)
         way = find_way(site, view, to)
-        command = _downgrade_command(way, view) if downgrade else None
+        command = downgrade_command(way, view) if downgrade else None
         ask(way)
         number = next_number(site, way.old.environment)
         delivered = way.old.again(site, number)
@@ -161,22 +164,25 @@ def rollback(
         with steps.step("pull", "Pull what the engine lacks") as step:
             pulled(site, delivered.stack, step)
         site.journal.register(environment)
-        with recorded(site, environment, number, _content(way.target), steps) as (release, steps):
+        with recorded(site, environment, number, brought_back(way.target), steps) as (
+            release,
+            steps,
+        ):
             write_release(delivered, junov_yaml_of(way.old))
             release.is_written_to(delivered.file)
             with steps.step("network", "Private network") as step:
                 step.note = ensure_private_network(site, environment, project).subnets[0]
             with steps.step("database", "Database") as step:
                 step.note = str(ensure_database(site, environment, project))
-            with _upgraded_again_on_failure(site, way, steps):
+            with _upgraded_again_on_failure(site, way, delivered, steps):
                 if way.newer and command:
                     with steps.step("downgrade", "Take the schema back") as step:
-                        _downgrade(site, way.newer, command, step)
+                        take_back(site, delivered, way.newer, command, step)
                 if way.is_behind:
                     with steps.step("migrate", "Migrate") as step:
                         migrate(site, delivered, step)
                 release.has_schema(way.target.schema_heads)
-                roll_out(site, delivered, release.serves, steps)
+                roll_out(site, delivered, release, steps)
             with steps.step("prune", "Forget what is too old") as step:
                 prune(site, environment, number, step)
     return {
@@ -196,7 +202,7 @@ def _before(site: Site, view: EnvironmentView, live: Release) -> Release:
             return site.journal.release(view, release.origin)
     raise NotFoundError(
         f"{view.name} has no release before {live.origin} to go back to",
-        remedy=f"see those that it has: junov releases {view.name}",
+        remedy=f"see those that it has: junov releases {quote(view.name)}",
     )
 
 
@@ -209,19 +215,7 @@ def _releases_at(site: Site, view: EnvironmentView, schema: tuple[str, ...]) -> 
 _LOOKED_AT = 1000
 
 
-def _content(target: Release) -> Content:
-    return Content(
-        commit=target.commit,
-        subject=target.subject,
-        author=target.author,
-        committed_at=target.committed_at,
-        image=target.image,
-        debug_image=target.debug_image,
-        restores=target.origin,
-    )
-
-
-def _downgrade_command(way: Way, view: EnvironmentView) -> tuple[str, ...] | None:
+def downgrade_command(way: Way, view: EnvironmentView) -> tuple[str, ...] | None:
     """The project's command that takes the schema back; None where it is where it should be.
 
     Raises:
@@ -234,8 +228,8 @@ def _downgrade_command(way: Way, view: EnvironmentView) -> tuple[str, ...] | Non
         raise StageError(
             f"the schema stands at {_heads(way.schema)} and would have to go back to "
             f"{_heads(heads)}; there is no way to do that by itself",
-            remedy=f"take it back by hand: junov env exec {view.name} -- alembic downgrade …, then "
-            "roll back without --downgrade",
+            remedy="take it back by hand, with: junov env exec "
+            f"{quote(view.name)} -- alembic downgrade …; then roll back without --downgrade",
         )
     command = newer.project.migrate.downgrade
     if command is None:
@@ -246,27 +240,10 @@ def _downgrade_command(way: Way, view: EnvironmentView) -> tuple[str, ...] | Non
     return tuple(word.replace("{head}", heads[0]) for word in command)
 
 
-def _downgrade(site: Site, newer: Delivered, command: tuple[str, ...], step: Step) -> None:
-    migrations = newer.project.migrate
-    if migrations is None or newer.stack.migrate is None:
-        raise AssertionError(newer)
-    code = run_once(site, newer, newer.stack.migrate, command, migrations.timeout, step)
-    if code == TIMED_OUT:
-        raise StageError(
-            f"the downgrade had not ended after {format_duration(migrations.timeout)} and was "
-            "ended",
-            remedy="see what it waits for; what served goes on serving",
-        )
-    if code:
-        raise StageError(
-            f"the downgrade failed: `{shlex.join(command)}` ended with exit code {code}",
-            remedy="its last lines are above; what served goes on serving",
-        )
-    step.note = f"`{shlex.join(command)}` with the code of release {newer.release}"
-
-
 @contextmanager
-def _upgraded_again_on_failure(site: Site, way: Way, steps: Steps) -> Iterator[None]:
+def _upgraded_again_on_failure(
+    site: Site, way: Way, delivered: Delivered, steps: Steps
+) -> Iterator[None]:
     """Whatever fails in the block: the schema is brought back to what still serves."""
     try:
         yield
@@ -275,7 +252,7 @@ def _upgraded_again_on_failure(site: Site, way: Way, steps: Steps) -> Iterator[N
         if newer and schema_heads(site, newer) != way.schema:
             # What failed first is what has to be told; what fails here, its step says.
             with suppress(JunovError), steps.step("upgrade", "Upgrade the schema again") as step:
-                migrate(site, newer, step)
+                migrate(site, delivered, step, code=newer)
         raise
 
 

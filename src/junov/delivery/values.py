@@ -6,15 +6,15 @@ import os
 from collections.abc import Mapping
 
 from junov.config.project import Project
-from junov.environments import Environment
+from junov.environments import Environment, Identity
 from junov.errors import StageError
 from junov.secret import Secret
 from junov.site import Site
 
 
-def database_password(site: Site, environment: Environment) -> Secret:
-    """The password of the environment's role: never kept, made again whenever it is needed."""
-    return site.password("database", *environment.identity.secret_scope)
+def database_password(site: Site, identity: Identity) -> Secret:
+    """The password of an environment's role: never kept, made again whenever it is needed."""
+    return site.password("database", *identity.secret_scope)
 
 
 def secrets(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from junov.edge.config import API_FILE
 from junov.edge.route import Route, RouteFileError, check_route_name, parse, render
@@ -29,7 +30,7 @@ class HostTakenError(JunovError):
             f"the host {host} belongs to environment {owner.environment} of project "
             f"{owner.project}; it still serves, and nothing was changed",
             remedy="give this environment another `host` in junov.yaml, or remove the other one "
-            f"with: junov env rm {owner.environment} (in the project {owner.project})",
+            f"with: junov env rm {quote(owner.environment)} (in the project {owner.project})",
         )
         self.host = host
         self.owner = owner

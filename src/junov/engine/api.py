@@ -24,11 +24,13 @@ from junov.engine.inspection import (
 )
 from junov.errors import CommandError, UnavailableError
 from junov.process import TIMED_OUT
+from junov.secret import Secret
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 TIMEOUT_SECONDS = 60
+_LONGEST_LINE = 1000
 
 
 class Engine:
@@ -119,7 +121,12 @@ class Engine:
             return None
 
     def execute(
-        self, container_id: str, argv: Sequence[str], *, timeout: float = TIMEOUT_SECONDS
+        self,
+        container_id: str,
+        argv: Sequence[str],
+        *,
+        timeout: float = TIMEOUT_SECONDS,
+        variables: Mapping[str, Secret] | None = None,
     ) -> tuple[int, str]:
         """Run a command inside a running container, to its end.
 
@@ -127,6 +134,8 @@ class Engine:
             container_id: the container.
             argv: the command.
             timeout: seconds that it may take. Then it is left alone: the engine can't end it.
+            variables: what its environment has beside the container's; no list of processes
+                shows them.
 
         Returns:
             Its exit code, and what it printed on either stream.
@@ -139,7 +148,8 @@ class Engine:
         api = self._api
         try:
             with _translated("run a command in a container"):
-                made = api.exec_create(container_id, list(argv))
+                given = {key: value.reveal() for key, value in (variables or {}).items()}
+                made = api.exec_create(container_id, list(argv), environment=given)
                 output = _within(timeout, lambda: bytes(api.exec_start(made["Id"])))
                 if output is None:
                     raise CommandError(
@@ -152,7 +162,7 @@ class Engine:
         return int(code), output.decode("utf-8", "replace")
 
     def last_log_lines(self, container_id: str, count: int = 20) -> str:
-        """The last lines that a container printed."""
+        """The last lines that a container printed, of each its first 1,000 characters at most."""
         from docker.errors import NotFound
 
         try:
@@ -160,7 +170,10 @@ class Engine:
                 raw: bytes = self._api.logs(container_id, tail=count)
         except NotFound:
             return ""
-        return raw.decode("utf-8", "replace").strip()
+        lines = raw.decode("utf-8", "replace").strip().splitlines()
+        return "\n".join(
+            line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} …" for line in lines
+        )
 
     def start_container(self, container_id: str) -> None:
         """Start a stopped container; one that runs is left alone."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from junov.engine.buildkit import no_engine
 from junov.engine.runtime import Line
 from junov.errors import CommandError
 from junov.process import TIMED_OUT, Result, run
+from junov.secret import Secret
 
 _REMOVE_SECONDS = 30
 WAIT_SECONDS = 180
@@ -21,12 +22,22 @@ _BESIDE_OTHERS = {"COMPOSE_IGNORE_ORPHANS": "1"}
 
 
 def run_once_argv(
-    compose: Sequence[str], stack: Path, service: str, command: Sequence[str], name: str
+    compose: Sequence[str],
+    stack: Path,
+    service: str,
+    command: Sequence[str],
+    name: str,
+    variables: Iterable[str] = (),
 ) -> list[str]:
-    """The command line of a one-off container of that name."""
+    """The command line of a one-off container of that name.
+
+    Of its variables the names are enough: Compose takes their values from its own environment,
+    where no other process can read them.
+    """
     return [
         *_on(compose, stack),
-        "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", "--name", name, service, *command,
+        "run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull", "--name", name,
+        *(word for variable in variables for word in ("--env", variable)), service, *command,
     ]  # fmt: skip
 
 
@@ -60,10 +71,16 @@ def logs_argv(
     return [*argv, *(["--follow"] if follow else []), *services]
 
 
-def exec_argv(docker: Sequence[str], container: str, command: Sequence[str]) -> list[str]:
-    """The command line that runs a command in a container, on a terminal where there is one."""
+def exec_argv(
+    docker: Sequence[str], container: str, command: Sequence[str], variables: Iterable[str] = ()
+) -> list[str]:
+    """The command line that runs a command in a container, on a terminal where there is one.
+
+    Of variables the names are enough: the client takes their values from its own environment.
+    """
     terminal = ["--interactive"] + (["--tty"] if sys.stdin.isatty() else [])
-    return [*docker, "exec", *terminal, container, *command]
+    given = [word for variable in variables for word in ("--env", variable)]
+    return [*docker, "exec", *terminal, *given, container, *command]
 
 
 def _on(compose: Sequence[str], stack: Path) -> list[str]:
@@ -95,13 +112,18 @@ class Compose:
         command: Sequence[str] = (),
         timeout: float,
         on_line: Line,
+        variables: Mapping[str, str | Secret] | None = None,
     ) -> int:
         """See `Runtime.run_once`."""
         name = f"{service}-once-{secrets.token_hex(6)}"
-        argv = run_once_argv(self._argv, stack, service, command, name)
+        argv = run_once_argv(self._argv, stack, service, command, name, variables or ())
+        values = {
+            key: value.reveal() if isinstance(value, Secret) else value
+            for key, value in (variables or {}).items()
+        }
         ended = False
         try:
-            result = self._run(argv, timeout=timeout, on_line=on_line, env=_BESIDE_OTHERS)
+            result = self._run(argv, timeout=timeout, on_line=on_line, env=values | _BESIDE_OTHERS)
             code = result.exit_code
             ended = code != TIMED_OUT
         finally:

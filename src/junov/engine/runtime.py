@@ -6,9 +6,11 @@ it gets the same resolved stack file and may not interpolate or change anything 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
+
+from junov.secret import Secret
 
 Line = Callable[[str], None]
 
@@ -24,6 +26,7 @@ class Runtime(Protocol):
         command: Sequence[str] = (),
         timeout: float,
         on_line: Line,
+        variables: Mapping[str, str | Secret] | None = None,
     ) -> int:
         """Run a service's container to its end, without what it depends on, and remove it.
 
@@ -33,6 +36,7 @@ class Runtime(Protocol):
             command: instead of the service's own.
             timeout: seconds after which it is ended.
             on_line: called with each line that it prints.
+            variables: instead of the service's own of these names, or beside them.
 
         Returns:
             Its exit code; 124 where its time was up.

@@ -5,6 +5,11 @@ digits and single dashes, begin with a letter and end without a dash. Joined by 
 has, they are one pair's alone. Postgres names have `_` for `-`, so there the two are told apart by
 a double `_` wherever the project's own name has one.
 
+A database that takes the place of another one is a new generation of it, with a role of its own:
+`notes_stage`, `notes_stage.2`, `notes_stage.3`. Until a database is whole it is called
+`notes_stage.making`. Templates are the project's: `notes.template-0a1b2c3d`. No other name has a
+dot, and before it stands an underscore only in an environment's.
+
 Lengths: a project has at most 24 characters, a label at most 28, so no name reaches the 63 that
 Postgres and DNS keep of one, and nothing outside ever shortens what we call it.
 """
@@ -12,7 +17,7 @@ Postgres and DNS keep of one, and nothing outside ever shortens what we call it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from junov.environments.slug import label, slug
 
@@ -28,13 +33,14 @@ class Identity:
         label: the slug with a longer hash.
         stack: the Compose project; containers are `<stack>-<service>-1`.
         network: the private network.
-        database: the Postgres database.
-        role: the Postgres role, which owns the database.
+        database: the Postgres database, of one generation.
+        role: the Postgres role, which owns that database; both have the same name.
         route: the edge's router and its file, and what its services' names begin with.
         volumes: what the names of its volumes begin with.
         secret_scope: the words that its passwords are derived from.
         folder: its folder of state, relative to the environments' folder.
         lock: its lock's name.
+        generation: how many databases the environment had before this one, and one.
     """
 
     project: str
@@ -50,6 +56,17 @@ class Identity:
     secret_scope: tuple[str, str]
     folder: str
     lock: str
+    generation: int = 1
+
+    def at(self, generation: int) -> Identity:
+        """The same environment with its database of another generation."""
+        database = generation_name(self.first_database, generation)
+        return replace(self, database=database, role=database, generation=generation)
+
+    @property
+    def first_database(self) -> str:
+        """The database of the first generation, with whose name all others begin."""
+        return self.database.partition(".")[0]
 
     def volume(self, name: str) -> str:
         """The engine's name for a volume that the compose file calls `name`."""
@@ -81,6 +98,49 @@ def identify(project: str, name: str) -> Identity:
         folder=joined,
         lock=joined,
     )
+
+
+def generation_name(first: str, generation: int) -> str:
+    """The name of the database and the role of a generation.
+
+    Args:
+        first: the name of the first one, at most 54 bytes.
+        generation: from 1 to 99,999,999, so that Postgres keeps all of the name.
+    """
+    return first if generation == 1 else f"{first}.{generation}"
+
+
+def making_name(database: str) -> str:
+    """The name of a database, of an environment or a project, until it is whole.
+
+    Args:
+        database: its name when it is, of any generation, or the project's name.
+    """
+    return f"{database.partition('.')[0]}.making"
+
+
+def template_name(project: str, digest: str) -> str:
+    """The name of a project's template.
+
+    Args:
+        project: the project's name.
+        digest: what it is made from, as at least 8 hexadecimal digits, of which 8 are shown.
+    """
+    return f"{project}.template-{digest[:8]}"
+
+
+def templates_role(project: str) -> str:
+    """The role that owns what is in the templates of a project."""
+    return f"{project}.templates"
+
+
+def generation_of(name: str, first: str) -> int | None:
+    """Which generation a database or role is of, by its name; None where it is another's."""
+    if name == first:
+        return 1
+    base, _, number = name.partition(".")
+    is_later = base == first and re.fullmatch(r"[1-9][0-9]{0,7}", number) and number != "1"
+    return int(number) if is_later else None
 
 
 def test_stack(project: str, commit: str, run: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from junov.errors import NotFoundError
@@ -148,7 +149,7 @@ def _refuse_taken(db: sqlite3.Connection, environment: Environment) -> None:
                 f"the {what} {value} belongs to environment {owner['name']} of project "
                 f"{owner['project']}; nothing was changed",
                 remedy="give this environment another name or `host` in junov.yaml, or remove "
-                f"the other with: junov env rm {owner['name']} (in {owner['project']})",
+                f"the other with: junov env rm {quote(owner['name'])} (in {owner['project']})",
             )
 
 

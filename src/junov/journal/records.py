@@ -34,6 +34,9 @@ Outcome = Literal["running", "succeeded", "failed", "superseded", "cancelled"]
 
 StepState = Literal["started", "done", "failed"]
 
+MIGRATION_LOG = "migration.log"
+"""The file beside a release's stack in which the last of what its migrations printed is kept."""
+
 
 class Named(Protocol):
     """What says which environment is meant: an `Environment`, or its record."""
@@ -142,8 +145,10 @@ class Release:
         debug_image: the image with tools and tests, in the same form; empty where there is none.
         stack_file: the resolved stack that was handed to the engine; None until it is written.
         restores: for a rollback, the number of the release whose stack it brings back; else None.
-        schema_heads: what the database's migrations stood at after this release's had run, one
-            for each head; empty where that is not known.
+        schema_before: what the database's migrations stood at before this release ran any; empty
+            where it ran none, there had been none, or that is not known.
+        schema_heads: what they stood at after this release's had run, one for each head; empty
+            where that is not known.
         who: the user or the CI job that ran the delivery.
         started_at: when the delivery began.
         ended_at: when it ended; None while it is under way or was killed.
@@ -164,6 +169,7 @@ class Release:
     debug_image: str
     stack_file: Path | None
     restores: int | None
+    schema_before: tuple[str, ...]
     schema_heads: tuple[str, ...]
     who: str
     started_at: datetime
@@ -181,6 +187,12 @@ class Release:
     def origin(self) -> int:
         """The number of the release whose stack it runs: its own, unless it is a rollback."""
         return self.number if self.restores is None else self.restores
+
+    @property
+    def migration_log(self) -> Path | None:
+        """The file with what its migrations printed; None where there is none, or not any more."""
+        file = self.stack_file.with_name(MIGRATION_LOG) if self.stack_file else None
+        return file if file and file.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 from junov.errors import NotFoundError
 from junov.journal import rows
@@ -74,6 +75,20 @@ class ReleaseJournal(JournalFile):
                 "UPDATE releases SET stack_file = ? WHERE id = ?", (str(stack_file), release.id)
             )
             return _release(db, release.id)
+
+    def set_schema_before(self, environment: Named, number: int, heads: Iterable[str]) -> None:
+        """Write down what the database's migrations stand at, before a release runs its own.
+
+        What was written first stays: it is where the release began. Where there is no such
+        release, nothing is written.
+        """
+        with self.write() as db:
+            db.execute(
+                "UPDATE releases SET schema_before = ? WHERE number = ? AND schema_before = '[]' "
+                "AND environment_id = "
+                "(SELECT id FROM environments WHERE project = ? AND name = ?)",
+                (json.dumps(list(heads)), number, environment.project, environment.name),
+            )
 
     def set_schema_heads(self, release: Release, heads: Iterable[str]) -> Release:
         """Write down what the database's migrations stand at, once this release's have run."""
@@ -167,7 +182,7 @@ class ReleaseJournal(JournalFile):
         raise NotFoundError(
             f"{environment.name} has no release {number}; "
             + (f"there are {_spans(there)}" if there else "nothing was delivered to it yet"),
-            remedy=f"see what was delivered with: junov releases {environment.name}",
+            remedy=f"see what was delivered with: junov releases {quote(environment.name)}",
         )
 
     def cut_short(self, environment: Named) -> list[Release]:

@@ -87,6 +87,7 @@ def to_release(row: sqlite3.Row, prefix: str = "") -> Release:
     values = _timed(_values(row, Release, prefix))
     values["committed_at"] = moment(values["committed_at"])
     values["stack_file"] = Path(values["stack_file"]) if values["stack_file"] else None
+    values["schema_before"] = tuple(json.loads(values["schema_before"]))
     values["schema_heads"] = tuple(json.loads(values["schema_heads"]))
     return Release(**values)
 

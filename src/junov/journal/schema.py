@@ -102,6 +102,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE releases ADD COLUMN seconds REAL",
         "ALTER TABLE steps ADD COLUMN seconds REAL",
     ),
+    ("ALTER TABLE releases ADD COLUMN schema_before TEXT NOT NULL DEFAULT '[]'",),
 )
 """What brings a file from one version to the next; its version is how many have been applied."""
 

@@ -71,7 +71,7 @@ def _merge(old: Any, new: Mapping[str, Any]) -> None:
             old[key] = value
 
 
-_DURATIONS = ("timeout", "expires", "drain", "observe")
+_DURATIONS = ("timeout", "lock_timeout", "expires", "drain", "observe", "time")
 
 
 def _plain(value: Any, key: str = "") -> Any:

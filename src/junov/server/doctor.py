@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, Literal
 
+from junov.databases.budget import ConnectionBudget, largest
 from junov.engine.private_network import pool_conflicts
 from junov.environments.labels import ENVIRONMENT, PART, PROJECT, SERVER
 from junov.environments.subnets import capacity
@@ -21,6 +22,7 @@ Verdict = Literal["ok", "warning", "failed"]
 
 LEAST_FREE_BYTES = 5 * 1024**3
 LEAST_FREE_SHARE = 0.10
+GREATEST_USE_OF_CONNECTIONS = 0.80
 GREATEST_CLOCK_SKEW_SECONDS = 5.0
 FIRST_YEAR = 2026  # of junov itself: a clock before that has lost its battery
 
@@ -212,6 +214,34 @@ def _environments(site: Site) -> Finding:
     return Finding("", "ok", "the edge and every container are in their environment's network")
 
 
+def _connections(site: Site) -> Finding:
+    return judge_connections(site.postgres.connection_budget())
+
+
+def judge_connections(budget: ConnectionBudget) -> Finding:
+    """What there is to say of Postgres's connections: few are left, or too many are promised."""
+    room, holders = budget.room, budget.holders
+    in_use = f"{budget.in_use} of the {room} connections of Postgres are in use"
+    promised = f"the limits of all environments add up to {budget.promised}"
+    over = budget.over
+    enough = budget.most + over if over > 0 else 2 * budget.most
+    raise_it = (
+        f"raise `postgres.connections` in server.yaml from {budget.most} to {enough} and restart "
+        "Postgres with it (junov server up)"
+    )
+    said, remedy = [], ""
+    if budget.in_use >= room * GREATEST_USE_OF_CONNECTIONS:
+        said.append(f"{in_use}, most of them by {largest(holders)}")
+        remedy = f"see what holds them (junov db ls), or {raise_it}"
+    if over > 0:
+        most = largest(holders, by_limit=True)
+        said.append(f"{promised}, {over} more than there are; the largest: {most}")
+        remedy = remedy or f"lower `database.connections` in their junov.yaml, or {raise_it}"
+    if said:
+        return Finding("", "warning", "; ".join(said), remedy)
+    return Finding("", "ok", f"{in_use}; {promised}")
+
+
 CHECKS: dict[str, Callable[[Site], Finding]] = {
     "engine": _engine,
     "tools": _tools,
@@ -221,6 +251,7 @@ CHECKS: dict[str, Callable[[Site], Finding]] = {
     "DNS": _dns,
     "clock": _clock,
     "server": _server,
+    "connections": _connections,
     "environments": _environments,
 }
 

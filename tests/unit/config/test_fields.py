@@ -109,7 +109,7 @@ def test_patterns_that_a_ref_can_match(pattern: str) -> None:
     assert check_pattern(pattern) == pattern
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(st.sampled_from("ab/.-@{~^:?[\\ *lock\x7f"), min_size=1, max_size=8))
 @example("@")
 @example("a.lock")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junov.databases.stamp import Stamp, StampMismatchError, read_stamp
+from junov.databases.stamp import Kind, Stamp, StampMismatchError, read_stamp
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PROD = Stamp("junov", "notes", "prod", NOON)
@@ -19,6 +19,19 @@ PROD = Stamp("junov", "notes", "prod", NOON)
 def test_what_is_written_is_read(environment: str, filled: bool) -> None:
     stamp = Stamp("junov", "notes", environment, NOON, filled)
     assert read_stamp(stamp.to_comment()) == stamp
+
+
+@pytest.mark.parametrize("kind", ["new", "live", "kept"])
+def test_what_it_is_to_its_environment_is_read_as_well(kind: Kind) -> None:
+    stamp = PROD.as_kind(kind, NOON + timedelta(microseconds=7))
+    assert read_stamp(stamp.to_comment()) == stamp
+    assert stamp.matches(PROD)
+
+
+def test_a_stamp_of_before_there_were_kinds_is_of_a_live_one() -> None:
+    data = json.loads(PROD.to_comment())
+    del data["kind"], data["since"]
+    assert read_stamp(json.dumps(data)) == PROD
 
 
 def test_the_time_is_kept_in_utc() -> None:
@@ -38,6 +51,7 @@ def test_the_time_is_kept_in_utc() -> None:
         '{"server": "junov", "project": "notes", "environment": "prod"}',
         PROD.to_comment().replace('"junov": 1', '"junov": 2'),
         PROD.to_comment().replace("2026-11-23", "last week"),
+        PROD.to_comment().replace('"live"', '"lively"'),
         PROD.to_comment()[:-1],
     ],
 )

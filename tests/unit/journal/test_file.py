@@ -272,6 +272,37 @@ def test_a_file_of_the_first_version_goes_on_working(
     assert version(path) == len(schema.MIGRATIONS)
 
 
+def test_a_file_of_the_second_version_learns_where_migrations_began(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+        with Journal(path) as journal:
+            journal.register(environment("prod"))
+            with journal.write() as db:
+                db.execute("UPDATE environments SET last_number = 1")
+                db.execute(
+                    "INSERT INTO releases (environment_id, number, commit_id, subject, author, "
+                    "image, debug_image, stack_file, who, started_at, ended_at, outcome, "
+                    "schema_heads) VALUES (1, 1, 'c1', 'Begin', 'anna', ?, '', NULL, "
+                    "'anna@laptop', '2026-11-23T12:00:00.000+00:00', "
+                    "'2026-11-23T12:00:12.500+00:00', 'succeeded', '[\"0003\"]')",
+                    (IMAGE,),
+                )
+    assert version(path) == 2
+
+    with Journal(path) as journal:
+        before = journal.release(environment("prod"), 1)
+        assert (before.schema_before, before.schema_heads) == ((), ("0003",))
+        next_one = journal.begin_release(environment("prod"), commit="c2", image=IMAGE, who="anna")
+        journal.set_schema_before(environment("prod"), next_one.number, ["0003"])
+        journal.set_schema_heads(next_one, ["0004"])
+        after = journal.release(environment("prod"), 2)
+        assert (after.schema_before, after.schema_heads) == (("0003",), ("0004",))
+        assert journal.release(environment("prod"), 1) == before
+    assert version(path) == 3
+
+
 def test_a_migration_is_whole_or_not_there_at_all(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,11 +118,15 @@ def put_back(site: Site, delivered: Delivered, step: Step) -> None:
 
 def stop_and_remove(site: Site, containers: Sequence[Container]) -> None:
     """Stop containers, all at once, each within its own grace period; then remove them."""
-    if not containers:
-        return
-    with ThreadPoolExecutor(max_workers=min(len(containers), 8)) as pool:
-        list(pool.map(lambda container: site.engine.stop_container(container.id), containers))
+    stop(site, containers)
     remove(site, containers)
+
+
+def stop(site: Site, containers: Sequence[Container]) -> None:
+    """Stop containers, all at once, each within its own grace period."""
+    if containers:
+        with ThreadPoolExecutor(max_workers=min(len(containers), 8)) as pool:
+            list(pool.map(lambda container: site.engine.stop_container(container.id), containers))
 
 
 def remove(site: Site, containers: Iterable[Container]) -> None:

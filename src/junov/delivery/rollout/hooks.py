@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from junov.config.fields import format_duration
 from junov.delivery.delivered import Delivered
 from junov.errors import StageError
 from junov.process import TIMED_OUT
-from junov.secret import redact
+from junov.secret import Secret, redact
 from junov.site import Site
 from junov.steps import Step
 
@@ -35,7 +35,7 @@ def run_hooks(site: Site, delivered: Delivered, commands: Sequence[str], step: S
         if code:
             raise StageError(
                 f"the hook `{command}` ended with exit code {code}",
-                remedy="its last lines are above; the release before goes on serving",
+                remedy="its last lines are above; mend it and deploy again",
             )
     step.note = ", ".join(f"`{command}`" for command in commands) or "the project has none"
 
@@ -47,16 +47,29 @@ def run_once(
     command: Sequence[str],
     timeout: float,
     step: Step,
+    variables: Mapping[str, str | Secret] | None = None,
 ) -> int:
     """Run a one-off container of a release, with its secrets kept out of what it says.
+
+    Args:
+        site: the server.
+        delivered: the release.
+        service: the service that it is like.
+        command: instead of the service's own; empty for that.
+        timeout: seconds that it may take.
+        step: told what it prints.
+        variables: instead of the service's own of these names, or beside them.
 
     Returns:
         Its exit code; 124 where its time was up.
     """
+    own = (value for value in (variables or {}).values() if isinstance(value, Secret))
+    hidden = [*delivered.stack.secrets, *own]
     return site.runtime.run_once(
         delivered.file,
         service,
         command=command,
         timeout=timeout,
-        on_line=lambda text: step.say(redact(text, delivered.stack.secrets)),
+        on_line=lambda text: step.say(redact(text, hidden)),
+        variables=variables,
     )

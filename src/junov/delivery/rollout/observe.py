@@ -25,8 +25,11 @@ LEAST_SHARE = 0.05
 TIMES_AS_BAD = 2
 """Nor does a share that is smaller than this many times that of the release before it."""
 
+SILENT_SECONDS = 3.0
+"""So long a health path may go without an answer of 2xx, even if the time is up meanwhile."""
+
 _LOOK_SECONDS = 0.2
-_SILENCES = 8  # so many looks in a row at a health path that doesn't answer
+_ANSWER_SECONDS = 2.0
 _TOO_MANY_RESTARTS = 2  # of a background service; one of web is enough
 
 
@@ -51,9 +54,9 @@ def observe(site: Site, delivered: Delivered, route: Route, usual: float, step: 
     step.say(f"the release before is kept for {format_duration(seconds)}")
     watch = _Watch(site, delivered, route, usual)
     deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
+    while (left := deadline - time.monotonic()) > 0 or watch.silent_since:
         watch.look()
-        time.sleep(min(_LOOK_SECONDS, left))
+        time.sleep(max(0.0, min(_LOOK_SECONDS, left)))
     seen = site.edge_api.answers(route)
     step.note = f"{seconds} s, {seen.total} answers, {seen.failed} of them 5xx"
 
@@ -64,7 +67,7 @@ class _Watch:
     delivered: Delivered
     route: Route
     usual: float
-    silent: dict[str, int] = field(default_factory=dict)
+    silent_since: dict[str, float] = field(default_factory=dict)
 
     def look(self) -> None:
         stack = self.delivered.stack
@@ -89,10 +92,13 @@ class _Watch:
         if container.health == "unhealthy":
             raise self._failed(f"{container.name} says it is unhealthy", container)
         if is_web:
-            answer = ask(health_url(container, self.delivered))
-            silences = 0 if answer.is_well else self.silent.get(container.id, 0) + 1
-            self.silent[container.id] = silences
-            if silences >= _SILENCES:
+            asked = time.monotonic()
+            answer = ask(health_url(container, self.delivered), _ANSWER_SECONDS)
+            if answer.is_well:
+                self.silent_since.pop(container.id, None)
+            elif time.monotonic() - self.silent_since.setdefault(container.id, asked) > (
+                SILENT_SECONDS
+            ):
                 raise self._failed(f"{container.name} stopped answering: {answer}", container)
 
     def _failed(self, what: str, container: Container | None) -> StageError:

@@ -104,15 +104,15 @@ class Answer:
         return f"{self.url} does not answer ({self.error})" if self.url else "it has no address"
 
 
-def ask(url: str) -> Answer:
-    """Ask a health path."""
+def ask(url: str, seconds: float = _PROBE_SECONDS) -> Answer:
+    """Ask a health path, and wait so many seconds for each part of its answer."""
     import httpx2
 
     if not url:
         return Answer(url)
     try:
         # Plain HTTP, so no certificates are read: that would take 20 ms each time.
-        answer = httpx2.get(url, timeout=_PROBE_SECONDS, trust_env=False, verify=False)
+        answer = httpx2.get(url, timeout=seconds, trust_env=False, verify=False)
         return Answer(url, answer.status_code)
     except httpx2.HTTPError as error:
         return Answer(url, error=type(error).__name__)
@@ -173,7 +173,7 @@ def _failed(
     engine: Engine, container: Container, what: str, remedy: str, redact: Callable[[str], str]
 ) -> StageError:
     return StageError(
-        f"{container.name} {what}",
+        redact(f"{container.name} {what}"),
         detail=redact(engine.last_log_lines(container.id)) or "(it printed nothing)",
         remedy=remedy,
     )

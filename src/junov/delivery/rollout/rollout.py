@@ -8,9 +8,10 @@ is finished or undone by the next one (see `repair`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from junov.delivery.delivered import Delivered, find_release
 from junov.delivery.rollout.containers import (
@@ -20,6 +21,7 @@ from junov.delivery.rollout.containers import (
     roll_background,
     start_supporting,
     start_web,
+    stop,
     stop_and_remove,
     web_of,
 )
@@ -36,13 +38,25 @@ UNDO = "undo"
 """The step that takes a release back which has failed."""
 
 
-def roll_out(site: Site, delivered: Delivered, serves: Callable[[], None], steps: Steps) -> None:
+class Record(Protocol):
+    """What is written down of a release while it is rolled out."""
+
+    def serves(self) -> None:
+        """There is no way back any more: from now on it is what the environment runs."""
+        ...
+
+    def needs_repair(self) -> None:
+        """It has failed, and the way back as well."""
+        ...
+
+
+def roll_out(site: Site, delivered: Delivered, record: Record, steps: Steps) -> None:
     """Bring a release to serve, and take down whatever served before it.
 
     Args:
         site: the server.
         delivered: the release; its network, database and schema are there.
-        serves: called once there is no way back: from then on this is what the environment runs.
+        record: told when there is no way back, for better or for worse.
         steps: shows what is done.
 
     Raises:
@@ -53,7 +67,7 @@ def roll_out(site: Site, delivered: Delivered, serves: Callable[[], None], steps
     """
     before = _find_before(site, delivered)
     web = delivered.web
-    with _undone_on_failure(site, delivered, before, steps):
+    with _undone_on_failure(site, delivered, before, record, steps):
         with steps.step("supporting", "Supporting services") as step:
             start_supporting(site, delivered, step)
         with steps.step("web", f"Start {web.service} beside the old") as step:
@@ -72,7 +86,7 @@ def roll_out(site: Site, delivered: Delivered, serves: Callable[[], None], steps
                 observe(site, delivered, route, before.share_of_errors, step)
             else:
                 step.note = "there is no release to go back to"
-    serves()
+    record.serves()
     old = [
         each
         for each in containers_of(site, delivered.environment.identity)
@@ -94,11 +108,15 @@ class _Before:
         route: where requests went; None where nothing served.
         delivered: the release they went to; None where its record is lost.
         share_of_errors: how many of its answers were 5xx. The edge forgets that at the switch.
+        ran: whether all that the route leads to ran when the rollout began.
+        running: the services that ran then.
     """
 
     route: Route | None
     delivered: Delivered | None
     share_of_errors: float
+    ran: bool = False
+    running: frozenset[str] = frozenset()
 
     @property
     def port(self) -> int:
@@ -119,12 +137,14 @@ def _find_before(site: Site, delivered: Delivered) -> _Before:
     if route is None:
         return _Before(None, None, 0.0)
     share = site.edge_api.answers(route).share if delivered.web.observe else 0.0
-    return _Before(route, find_release(site, identity, route.release), share)
+    before = _Before(route, find_release(site, identity, route.release), share)
+    running = {each.service for each in containers_of(site, identity) if each.running}
+    return replace(before, ran=before.runs(site), running=frozenset(running))
 
 
 @contextmanager
 def _undone_on_failure(
-    site: Site, delivered: Delivered, before: _Before, steps: Steps
+    site: Site, delivered: Delivered, before: _Before, record: Record, steps: Steps
 ) -> Iterator[None]:
     """Whatever fails in the block: what served before does so again, with all that it had."""
     try:
@@ -132,40 +152,50 @@ def _undone_on_failure(
     except BaseException:
         # What failed first is what has to be told as the error.
         try:
-            _take_back(site, delivered, before, steps)
+            if not _take_back(site, delivered, before, steps):
+                record.serves()
         except JunovError as error:
+            record.needs_repair()
             route = site.routes.read(delivered.environment.identity.route)
             serving = f"release {route.release} serves" if route else "nothing serves"
             steps.saying("undone")(
-                f"the way back failed as well: {error.message}; {serving}, and the next deploy or "
-                "`junov env repair` sees to the rest"
+                f"the way back failed as well: {error.message} → {error.remedy}; {serving}, and "
+                "the next deploy or `junov env repair` sees to the rest"
             )
+        except BaseException:
+            record.needs_repair()
+            steps.saying("undone")(
+                "the way back was cut short; the next deploy or `junov env repair` sees to the rest"
+            )
+            raise
         raise
 
 
-def _take_back(site: Site, delivered: Delivered, before: _Before, steps: Steps) -> None:
+def _take_back(site: Site, delivered: Delivered, before: _Before, steps: Steps) -> bool:
+    """Take a release back; whether that could be done, or else it is what serves."""
     title = f"Go back to release {before.route.release}" if before.route else "Take it back"
     step: Step | None = None
     try:
         with steps.step(UNDO, title) as step:
-            _undo(site, delivered, before, step)
+            return _undo(site, delivered, before, step)
     except JunovError:
         if step:
             raise
         # It can't be recorded, such as on a full disk. It has to be done all the same.
         step = Step(UNDO, steps.saying("undo"))
-        _undo(site, delivered, before, step)
+        is_undone = _undo(site, delivered, before, step)
         steps.saying("undone")(step.note)
+        return is_undone
 
 
-def _undo(site: Site, delivered: Delivered, before: _Before, step: Step) -> None:
+def _undo(site: Site, delivered: Delivered, before: _Before, step: Step) -> bool:
     identity = delivered.environment.identity
     now = site.routes.read(identity.route)
     if now != before.route and not _reroute(site, delivered, before, step):
-        return
+        return False
     # From here on nobody is sent to the new containers any more.
     try:
-        if before.delivered:
+        if before.delivered and before.ran:
             put_back(site, before.delivered, step)
     finally:
         stop_and_remove(site, web_of(site, delivered))
@@ -174,8 +204,13 @@ def _undo(site: Site, delivered: Delivered, before: _Before, step: Step) -> None
         there = containers_of(site, identity)
         old = before.delivered
         stop_and_remove(site, [each for each in there if not (old and belongs(each, old))])
-    if before.route:
+    if before.route and before.ran:
         step.note = f"release {before.route.release} serves"
+    elif before.route:
+        there = containers_of(site, identity)
+        stop(site, [each for each in there if each.running and each.service not in before.running])
+        step.note = f"release {before.route.release} doesn't run, as before"
+    return True
 
 
 def _reroute(site: Site, delivered: Delivered, before: _Before, step: Step) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from junov.config.project import Web
 from junov.environments import Environment
 from junov.errors import StageError
@@ -34,6 +36,6 @@ def fetch_through_edge(site: Site, environment: Environment, web: Web, step: Ste
     if not answer.is_success:
         raise StageError(
             f"{environment.host}{web.health} answers {answer.status_code} through the edge",
-            remedy=f"look at its log with: junov env logs {environment.name}",
+            remedy=f"look at its log with: junov env logs {quote(environment.name)}",
         )
     step.note = f"{site.server.url(environment.host)}{web.health} answered {answer.status_code}"

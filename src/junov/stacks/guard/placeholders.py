@@ -26,7 +26,9 @@ _WORDS = (
     "key|token|here|this|the|in|production|prod|not|so|super|very|please|value"
 )
 _PLACEHOLDER = re.compile(rf"(?:(?:{_WORDS})[\W_]*)+[\d\W_]*", re.IGNORECASE)
-_SHAPES = re.compile(r"<.*>|\[.*\]|\{\{?.*\}\}?|(.)\1*|\.{2,}.*|x{3,}.*|(?:0?123\d*|abc)", re.I)
+_SHAPES = re.compile(
+    r"<.*>|\[.*\]|\{\{?.*\}\}?|(.)\1*|\.{2,}.*|x{3,}(?:[\W_].*)?|(?:0?123\d*|abc)", re.I
+)
 _MARKED = re.compile(
     r"change[-_ ]?me|changethis|replace[-_ ]?me|placeholder|django-insecure|dummy", re.I
 )
