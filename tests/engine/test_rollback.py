@@ -196,7 +196,6 @@ def test_the_schema_is_told_taken_back_and_brought_up_again(notes_twice: Notes, 
     with held(site.home.locks_folder, rollback.identity.lock, purpose="a test"):
         assert ahead in rollback("--dry-run"), "it looks, and waits for nobody"
         said = rollback("--dry-run", "--downgrade", "--json")
-        assert "`alembic downgrade 0004` would run first" in said
         assert '"downgrade": ["alembic", "downgrade", "0004"]' in said
     assert serving() == 2
     assert rollback.schema == ("0005", True)
