@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from junov.engine.api import host_routes
+from junov.engine.host_routes import host_routes
 from junov.environments.subnets import capacity, foreign_overlaps, free_subnet
 from junov.errors import UnavailableError
 

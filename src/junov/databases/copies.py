@@ -14,7 +14,7 @@ from junov.errors import JunovError, NotFoundError, StageError
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from junov.databases.provision import Open
+    from junov.databases.sessions import Open
 
 # Measured with PostgreSQL 15 on two cores: of 8 MB, 0.08 s by WAL and 0.13 s by file; from 40 to
 # 70 MB, as long by either; of 140 MB, 0.6 s and 0.26 s; of 1 GB, 2.9 s and 0.7 s. Copying files

@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from junov.databases.provision import Open, drop_role, find_role_stamp, find_stamp, write_stamp
+from junov.databases.provision import drop_role, find_role_stamp, find_stamp, write_stamp
+from junov.databases.sessions import Open
 from junov.databases.stamp import Stamp, StampMismatchError
 from junov.environments.identity import generation_of
 from junov.errors import NotFoundError, StageError

@@ -7,12 +7,12 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from junov.databases.copies import clear, copy
+from junov.databases.sessions import Open
 from junov.databases.stamp import Stamp, StampMismatchError, read_stamp
 from junov.environments.identity import generation_of, making_name, templates_role
 from junov.errors import NotFoundError
@@ -21,9 +21,6 @@ from junov.secret import Secret
 if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg.sql import SQL, Composed
-
-Open = Callable[[str], AbstractContextManager["Connection[Any]"]]
-"""Opens a session with the database of that name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,10 @@ class Address:
 
 Connect = Callable[[Address, str], "Connection[Any]"]
 """Opens an autocommitting connection to a database; tests hand in their own."""
+
+
+Open = Callable[[str], AbstractContextManager["Connection[Any]"]]
+"""Opens a session with the database of that name."""
 
 
 def connect(address: Address, database: str) -> Connection[Any]:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from junov.databases.copies import NotCopyableError, clear, copy
-from junov.databases.provision import Open, drop_role
+from junov.databases.provision import drop_role
+from junov.databases.sessions import Open
 from junov.environments.identity import making_name, template_name, templates_role
 from junov.errors import StageError
 

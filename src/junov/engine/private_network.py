@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from junov.engine.api import Engine, host_routes
+from junov.engine.api import Engine
+from junov.engine.host_routes import host_routes
 from junov.engine.inspection import Network
 from junov.environments.labels import ENVIRONMENT, PART, SERVER
 from junov.environments.subnets import foreign_overlaps, free_subnet
