@@ -38,7 +38,7 @@ test: engine ## Test everything, with real containers
 soak: engine ## Test what takes long: every kill, at random too, and every fault (SEED=n: again)
 	.venv/bin/pytest tests/engine --soak $(if $(SEED),--soak-seed $(SEED))
 
-bench: engine ## Measure it (ONLY=time, concurrency or lost for one part)
+bench: engine ## Measure it (ONLY=time, concurrency, lost or fresh for one part)
 	@$(PYTHON) -m bench $(if $(ONLY),--only $(ONLY))
 
 demo: engine ## A server, a project and its branches, live on this machine

@@ -1,7 +1,7 @@
 """The benchmark: on a server of its own, in one run, with ratios.
 
 make bench                 everything; writes bench/results.json and bench/results.md
-make bench ONLY=time       one part alone (lost, time, concurrency); only prints it
+make bench ONLY=time       one part alone (time, concurrency, lost, fresh); only prints it
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import concurrency, lost_requests, wall_time
+from bench import concurrency, fresh_data, lost_requests, wall_time
 from bench.machine import describe
 from bench.subject import Rig
 from bench.throwaway import environ_for, throwaway_server
@@ -45,6 +45,7 @@ MEASUREMENTS: Mapping[str, Callable[[Rig], Result]] = {
     "time": wall_time.measure,
     "concurrency": concurrency.measure,
     "lost": lost_requests.measure,
+    "fresh": fresh_data.measure,
 }
 
 

@@ -133,6 +133,10 @@ class Subject:
         before = str(self.shown(environment)["release"] - 1)
         return self._timed("junov", "rollback", environment, "--to", before, "--yes", "--json")
 
+    def reset(self, environment: str) -> Timing:
+        """Give an environment a fresh database; how long that took."""
+        return self._timed("junov", "reset", environment, "--yes", "--json")
+
     def shown(self, environment: str = "prod") -> dict[str, Any]:
         """What junov says of an environment."""
         view: dict[str, Any] = json.loads(self.shell("junov", "env", "show", environment, "--json"))
