@@ -1,4 +1,4 @@
-"""Databases: look at them, get into them, bring one back, copy one's data into another."""
+"""Databases: look at them, get into them, bring one back, copy one's data, back up and restore."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from junov.cli.environment import confirm, name, of_project, project_here
 from junov.cli.progress import shown
 from junov.cli.tables import print_json, print_result, print_table, short_moment
 from junov.delivery.environments import find_environment
+from junov.errors import StageError
 from junov.site import Site
 from junov.steps import Steps
 
@@ -119,6 +120,158 @@ def clone(
     confirm(view, yes=yes, to="replace its database")
     with shown(as_json=as_json, verbose=verbose) as progress:
         result = story(site, theirs, view, Steps(progress), wait=0 if no_wait else None)
+    print_result(result, as_json=as_json)
+
+
+@db.command()
+@name
+@of_project
+@options.no_wait
+@options.verbose
+@options.json_lines
+def backup(name: str, project: str | None, no_wait: bool, verbose: bool, as_json: bool) -> None:
+    """Write an environment's database to a file of the server, as it is at this moment.
+
+    Everybody goes on working. How many backups are kept, and how long, is in server.yaml.
+    """
+    from junov.delivery.backups.backup import back_up
+
+    site = Site()
+    view = find_environment(site, name, project or project_here())
+    with shown(as_json=as_json, verbose=verbose) as progress:
+        result = back_up(site, view, Steps(progress), wait=0 if no_wait else None)
+    print_result(result, as_json=as_json)
+    if not as_json:
+        click.echo(f"backup: {result['name']}")
+
+
+@db.command()
+@name
+@of_project
+@options.as_json
+def backups(name: str, project: str | None, as_json: bool) -> None:
+    """List the backups of an environment, the newest first."""
+    from junov.delivery.backups.record import list_backups
+    from junov.delivery.backups.streams import megabytes
+
+    site = Site()
+    view = find_environment(site, name, project or project_here())
+    found = list_backups(site, view.identity)
+    if as_json:
+        print_json([each.to_json() for each in found])
+        return
+    if not found:
+        said = f"there are none; make one with: junov db backup {quote(view.name)}"
+        click.echo(said, err=True)
+        return
+    print_table(
+        ("BACKUP", "TAKEN (UTC)", "SIZE", "RELEASE", "MIGRATIONS AT", "TABLES", "BY"),
+        [
+            (
+                each.name,
+                short_moment(each.taken_at),
+                megabytes(each.size_bytes),
+                str(each.release or "-"),
+                ", ".join(each.heads) or "-",
+                str(each.table_count),
+                each.who,
+            )
+            for each in found
+        ],
+        spare=("BY", "TABLES", "MIGRATIONS AT", "TAKEN (UTC)"),
+    )
+
+
+@db.command()
+@name
+@click.argument("backup", metavar="[BACKUP]", required=False)
+@of_project
+@options.no_wait
+@options.verbose
+@options.json_lines
+def verify(
+    name: str,
+    backup: str | None,
+    project: str | None,
+    no_wait: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Restore a backup into a database of its own, and compare every table; the newest by default.
+
+    Ends with exit code 1 where the file is damaged, or a table is not what it was.
+    """
+    from junov.delivery.backups.record import find_backup
+    from junov.delivery.backups.restore import verify as story
+
+    site = Site()
+    view = find_environment(site, name, project or project_here())
+    found = find_backup(site, view.identity, backup)
+    with shown(as_json=as_json, verbose=verbose) as progress:
+        verified = story(site, view, found, Steps(progress), wait=0 if no_wait else None)
+    if as_json:
+        print_result(verified.to_json(), as_json=True)
+    else:
+        print_table(
+            ("TABLE", "ROWS", "RESTORED", "IS"),
+            [
+                (
+                    each.table,
+                    "-" if each.rows is None else str(each.rows),
+                    "-" if each.restored_rows is None else str(each.restored_rows),
+                    "the same" if each.same else "different",
+                )
+                for each in verified.tables
+            ],
+        )
+    if verified.differs:
+        raise StageError(
+            f"the backup {found.name} of {view.name} is not what the database was: "
+            f"{', '.join(verified.differs)}",
+            remedy=f"take another backup: junov db backup {quote(view.name)}",
+        )
+
+
+@db.command()
+@name
+@click.argument("backup", metavar="[BACKUP]", required=False)
+@of_project
+@options.yes
+@options.no_wait
+@options.verbose
+@options.json_lines
+def restore(
+    name: str,
+    backup: str | None,
+    project: str | None,
+    yes: bool,
+    no_wait: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Give an environment what a backup of it holds; the newest by default.
+
+    It is restored beside the database that serves, which is kept: `junov db undo` brings it back.
+    Production's is replaced only where junov.yaml allows it, and when its name is typed again,
+    whatever --yes says.
+    """
+    from junov.delivery.backups.record import find_backup
+    from junov.delivery.backups.restore import restore as story
+    from junov.delivery.exchange import refuse_protected, serving_with_database
+
+    site = Site()
+    view = find_environment(site, name, project or project_here(to_change=True))
+    found = find_backup(site, view.identity, backup)
+    serving = serving_with_database(site, view)
+    refuse_protected(serving)
+    old = serving.environment.identity.database
+    when = short_moment(found.taken_at)
+    click.echo(f"This gives {view.name} of {view.project} what it had at {when} UTC:", err=True)
+    click.echo(f"  the backup {found.name}, brought up by its migrations", err=True)
+    click.echo(f"  {old} is kept, and comes back with: junov db undo {quote(view.name)}", err=True)
+    confirm(view, yes=yes, to="replace its database")
+    with shown(as_json=as_json, verbose=verbose) as progress:
+        result = story(site, view, found, Steps(progress), wait=0 if no_wait else None)
     print_result(result, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from junov.config.fields import Host, ImageName, Name
+from junov.config.fields import Duration, Host, ImageName, Name
 from junov.config.home import Home
 from junov.config.validation import Model, validate
 from junov.config.yamlfile import read_yaml
@@ -39,6 +39,13 @@ class Edge(Model):
         return value
 
 
+class Backups(Model):
+    """How many backups are kept of each environment's database; the newest one always is."""
+
+    count: int = Field(10, ge=1, le=1000, description="How many one environment may have.")
+    time: Duration = Field(30 * 86400, description="How long each is kept.")
+
+
 class Postgres(Model):
     """The one Postgres that all environments share."""
 
@@ -49,6 +56,7 @@ class Postgres(Model):
     shared_buffers: str = Field(
         "256MB", pattern=r"^\d+(kB|MB|GB)$", description="Memory for its cache."
     )
+    backups: Backups = Field(Backups(), description="What `junov db backup` keeps.")
 
 
 class Registry(Model):
