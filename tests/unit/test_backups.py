@@ -30,7 +30,8 @@ from junov.delivery.backups.record import (
     remove_leftovers,
     unfinished_file,
 )
-from junov.delivery.backups.streams import exec_argv, read_in, sha256_of, write_out
+from junov.delivery.backups.streams import read_in, sha256_of, write_out
+from junov.engine.compose import exec_argv
 from junov.environments import identify
 from junov.errors import NotFoundError, StageError
 from junov.secret import Secret
@@ -148,7 +149,7 @@ def test_the_commands() -> None:
     for command in (dump_command("notes_stage.2", "s"), restore_command("notes_stage.2")):
         assert {"--username=notes_stage.2", "--dbname=notes_stage.2"} < set(command)
     assert {"--exit-on-error", "--single-transaction"} < set(restore_command("notes_stage"))
-    assert exec_argv(["docker"], "db", ["pg_dump"]) == [
+    assert exec_argv(["docker"], "db", ["pg_dump"], ["PGPASSWORD"], terminal=False) == [
         *("docker", "exec", "--interactive", "--env", "PGPASSWORD", "db", "pg_dump")
     ]
 

@@ -44,6 +44,11 @@ class Home:
         return self.path / "server" / "stack.yaml"
 
     @property
+    def backups_folder(self) -> Path:
+        """The backups of databases, by environment."""
+        return self.path / "backups"
+
+    @property
     def edge_folder(self) -> Path:
         """The edge's configuration; its routes are in `routes`."""
         return self.path / "edge"

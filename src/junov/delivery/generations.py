@@ -56,6 +56,12 @@ def databases_of(site: Site, identity: Identity) -> list[DatabaseInfo]:
     return [found[generation] for generation in sorted(g for g in found if g is not None)]
 
 
+def kept_of(site: Site, identity: Identity) -> list[DatabaseInfo]:
+    """Those generations that another database has replaced, and that can be brought back."""
+    found = databases_of(site, identity)
+    return [each for each in found if each.stamp and each.stamp.kind == "kept"]
+
+
 def next_generation(site: Site, identity: Identity) -> Identity:
     """The environment's names with a database that isn't there yet; its lock is held."""
     names = site.postgres.names()
@@ -91,9 +97,7 @@ def prune_kept(site: Site, delivered: Delivered, step: Step) -> None:
     if delivered.project.database is None:
         return
     identity = delivered.environment.identity
-    kept = [each for each in databases_of(site, identity) if each.stamp]
-    kept = [each for each in kept if each.stamp and each.stamp.kind == "kept"]
-    gone = outdated(kept, delivered.project.database.kept, datetime.now(UTC))
+    gone = outdated(kept_of(site, identity), delivered.project.database.kept, datetime.now(UTC))
     for each in gone:
         site.postgres.drop_generation(each.name, stamp_of(site, identity))
     if gone:

@@ -8,7 +8,7 @@ from junov.delivery.copying import copy_data
 from junov.delivery.delivered import Delivered
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.exchange import exchange, serving_with_database
-from junov.delivery.generations import databases_of, next_generation, replaced_at
+from junov.delivery.generations import kept_of, next_generation, replaced_at
 from junov.delivery.migrations import migrate
 from junov.delivery.provision import bring_up, ensure_database, fill
 from junov.environments import Identity
@@ -160,9 +160,7 @@ def kept_last(site: Site, identity: Identity) -> int:
     Raises:
         StageError: none is kept.
     """
-    kept = [
-        each for each in databases_of(site, identity) if each.stamp and each.stamp.kind == "kept"
-    ]
+    kept = kept_of(site, identity)
     if not kept:
         raise StageError(
             f"no database of {identity.name} is kept that could be brought back",

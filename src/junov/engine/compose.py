@@ -72,15 +72,25 @@ def logs_argv(
 
 
 def exec_argv(
-    docker: Sequence[str], container: str, command: Sequence[str], variables: Iterable[str] = ()
+    docker: Sequence[str],
+    container: str,
+    command: Sequence[str],
+    variables: Iterable[str] = (),
+    *,
+    terminal: bool = True,
 ) -> list[str]:
-    """The command line that runs a command in a container, on a terminal where there is one.
+    """The command line that runs a command in a container.
 
-    Of variables the names are enough: the client takes their values from its own environment.
+    Args:
+        docker: how the docker client is called.
+        container: the container.
+        command: the command.
+        variables: the names of variables; the client takes their values from its own environment.
+        terminal: whether it is for a person, on a terminal where there is one.
     """
-    terminal = ["--interactive"] + (["--tty"] if sys.stdin.isatty() else [])
+    on = ["--interactive"] + (["--tty"] if terminal and sys.stdin.isatty() else [])
     given = [word for variable in variables for word in ("--env", variable)]
-    return [*docker, "exec", *terminal, *given, container, *command]
+    return [*docker, "exec", *on, *given, container, *command]
 
 
 def _on(compose: Sequence[str], stack: Path) -> list[str]:

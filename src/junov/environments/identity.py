@@ -7,8 +7,9 @@ a double `_` wherever the project's own name has one.
 
 A database that takes the place of another one is a new generation of it, with a role of its own:
 `notes_stage`, `notes_stage.2`, `notes_stage.3`. Until a database is whole it is called
-`notes_stage.making`. Templates are the project's: `notes.template-0a1b2c3d`. No other name has a
-dot, and before it stands an underscore only in an environment's.
+`notes_stage.making`, and `notes_stage.verify` is a backup that is looked at. Templates are the
+project's: `notes.template-0a1b2c3d`. No other name has a dot, and before it stands an underscore
+only in an environment's.
 
 Lengths: a project has at most 24 characters, a label at most 28, so no name reaches the 63 that
 Postgres and DNS keep of one, and nothing outside ever shortens what we call it.
@@ -108,6 +109,15 @@ def generation_name(first: str, generation: int) -> str:
         generation: from 1 to 99,999,999, so that Postgres keeps all of the name.
     """
     return first if generation == 1 else f"{first}.{generation}"
+
+
+def verify_name(first: str) -> str:
+    """The name of the database and the role that a backup is looked at in.
+
+    Args:
+        first: the name of the environment's first database, at most 54 bytes.
+    """
+    return f"{first}.verify"
 
 
 def making_name(database: str) -> str:

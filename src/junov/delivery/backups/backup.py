@@ -24,7 +24,7 @@ from junov.delivery.backups.record import (
     remove_leftovers,
     unfinished_file,
 )
-from junov.delivery.backups.streams import exec_argv, megabytes, write_out
+from junov.delivery.backups.streams import command_line, megabytes, write_out
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.generations import live_identity
 from junov.delivery.provision import stamp_of
@@ -138,7 +138,7 @@ def _dump(
     report: Callable[[str], None],
 ) -> tuple[int, str]:
     command = dump_command(identity.database, moment.name)
-    argv = exec_argv(site.tools.docker, site.part("postgres").name, command)
+    argv = command_line(site, command)
     unfinished.touch(mode=0o600)
     with unfinished.open("wb") as file:
         return write_out(

@@ -83,7 +83,7 @@ class Backup:
 
 def backups_folder(site: Site, identity: Identity) -> Path:
     """The folder with an environment's backups. It stays when the environment is removed."""
-    return site.home.path / "backups" / identity.folder
+    return site.home.backups_folder / identity.folder
 
 
 def dump_file(site: Site, identity: Identity, name: str) -> Path:

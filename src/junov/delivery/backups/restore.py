@@ -17,7 +17,7 @@ from junov.databases.checksums import differences
 from junov.databases.dump import restore_command, sums_of
 from junov.delivery.backups.backup import own_address
 from junov.delivery.backups.record import Backup, dump_file, find_backup
-from junov.delivery.backups.streams import exec_argv, megabytes, read_in, sha256_of
+from junov.delivery.backups.streams import command_line, megabytes, read_in, sha256_of
 from junov.delivery.delivered import Delivered
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.exchange import exchange
@@ -25,6 +25,7 @@ from junov.delivery.generations import next_generation
 from junov.delivery.migrations import migrate
 from junov.delivery.provision import ensure_database, stamp_of
 from junov.environments import Identity
+from junov.environments.identity import verify_name
 from junov.errors import StageError
 from junov.locks import held
 from junov.site import Site
@@ -219,7 +220,7 @@ def _scratch(site: Site, identity: Identity) -> Iterator[Address]:
     Its name is no generation's, and nobody is ever told its role's password. It bears the stamp of
     the environment, and a run that is killed leaves it to the next verification.
     """
-    name = f"{identity.first_database}.verify"
+    name = verify_name(identity.first_database)
     stamp = replace(stamp_of(site, identity, "new"), filled=True)
     own = replace(
         own_address(site, identity),
@@ -242,7 +243,7 @@ def _scratch(site: Site, identity: Identity) -> Iterator[Address]:
 
 
 def _restore(site: Site, own: Address, file: BinaryIO, step: Step) -> None:
-    argv = exec_argv(site.tools.docker, site.part("postgres").name, restore_command(own.database))
+    argv = command_line(site, restore_command(own.database))
     read_in(
         argv,
         site.tools.env,

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, BinaryIO
 
+from junov.engine.compose import exec_argv
 from junov.errors import StageError
 from junov.process import NOT_FOUND
 from junov.secret import Secret, redact
+from junov.site import Site
 
 Report = Callable[[str], None]
 
@@ -29,12 +31,13 @@ _REPORT_SECONDS = 2.0
 _TAIL_BYTES = 8000
 
 
-def exec_argv(docker: Sequence[str], container: str, command: Sequence[str]) -> list[str]:
-    """The command line that runs a command in a container with its streams, and no terminal.
+def command_line(site: Site, command: Sequence[str]) -> list[str]:
+    """The command line of a command inside the server's Postgres, with its streams to ours.
 
     PGPASSWORD is only named: the client takes its value from its own environment.
     """
-    return [*docker, "exec", "--interactive", "--env", "PGPASSWORD", container, *command]
+    container = site.part("postgres").name
+    return exec_argv(site.tools.docker, container, command, ["PGPASSWORD"], terminal=False)
 
 
 def write_out(
