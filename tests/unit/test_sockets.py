@@ -1,7 +1,8 @@
 """What is under way between the edge and its servers, and who listens, as a kernel really said it.
 
 `captured/` holds both tables of an edge that had two requests under way to the server 10.231.107.67
-and an ended one behind it, one request to an address without a host, and three visitors.
+and an ended one behind it, one request to an address without a host, and three visitors; and the
+table of a program that looked a name up.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from junov.engine.sockets import Listener, listeners, open_connections
+from junov.engine.sockets import RESOLVER, Listener, listeners, open_connections
 
 CAPTURED = Path(__file__).parent / "captured"
 TCP = (CAPTURED / "tcp.txt").read_text()
 TCP6 = (CAPTURED / "tcp6.txt").read_text()
+UDP = (CAPTURED / "udp.txt").read_text()
 BUSY = ("10.231.107.67", 8000)
 NOBODY = ("10.231.107.73", 8000)
 VISITOR = ("10.231.158.1", 0xBE92)
@@ -52,6 +54,12 @@ def test_nothing_else_is_counted(other: tuple[str, int]) -> None:
 def test_both_tables_may_be_given_in_any_order() -> None:
     for text in (TCP + TCP6, TCP6 + TCP, f"{TCP}\n{TCP6}"):
         assert open_connections(text, [BUSY]) == 2
+
+
+def test_a_name_that_is_looked_up_is_under_way() -> None:
+    assert open_connections(TCP + UDP + TCP6, [RESOLVER]) == 1
+    assert open_connections(TCP + UDP + TCP6, [BUSY]) == 2
+    assert open_connections(TCP + TCP6, [RESOLVER]) == 0
 
 
 def test_an_ipv4_connection_of_an_ipv6_socket_is_counted() -> None:

@@ -32,6 +32,10 @@ FIRST_PAUSE_MS = 250
 the first one. That is 4 seconds in all, in which a container that has ended is back, or a release
 that fails is undone, or a restarted engine tells addresses again."""
 
+LONGEST_PAUSE_SECONDS = FIRST_PAUSE_MS / 1000 * 2 * 1.5
+"""Traefik makes each pause shorter or longer by chance, by half of it at most. Meanwhile a request
+has no connection, and is still meant for the containers that were routed to when it came."""
+
 _RETRY = "junov-retry"
 
 

@@ -1,4 +1,4 @@
-"""The TCP sockets of a container, as its kernel lists them."""
+"""The sockets of a container, as its kernel lists them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from ipaddress import IPv4Address, IPv6Address
 from junov.engine.api import Engine
 from junov.errors import CommandError
 
-TABLES = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
-"""What to run in a container for its sockets. The second file isn't there without IPv6."""
+TABLES = ("cat", "/proc/net/tcp", "/proc/net/udp", "/proc/net/tcp6")
+"""What to run in a container for its sockets. The last file isn't there without IPv6."""
+RESOLVER = ("127.0.0.11", 53)
+"""Docker's own name server, in each container that is in a network of its own. Who looks a name up
+there has a connected socket (UDP) for as long as that takes."""
 
 # tcp_states.h. A request that waits for a full server to take its connection is under way too.
 _UNDER_WAY = frozenset({"01", "02"})  # ESTABLISHED, SYN_SENT
 _LISTEN = "0A"
 _HEADER = "rem_address"  # of the first table only
-_RESOLVER = IPv4Address("127.0.0.11")
-"""Docker's own name server, in each container that is in a network of its own."""
 
 Address = IPv4Address | IPv6Address
 
@@ -87,7 +88,8 @@ def open_connections(tables: str, servers: Collection[tuple[str, int]]) -> int:
 def listeners(tables: str) -> tuple[Listener, ...]:
     """What is listened on, by port. Takes and raises as `sockets`."""
     local = {each.local for each in sockets(tables) if each.state == _LISTEN}
-    return tuple(sorted({Listener(port, at.is_loopback) for at, port in local if at != _RESOLVER}))
+    resolver = IPv4Address(RESOLVER[0])
+    return tuple(sorted({Listener(port, at.is_loopback) for at, port in local if at != resolver}))
 
 
 def listeners_in(engine: Engine, container_id: str) -> tuple[Listener, ...] | None:

@@ -77,6 +77,9 @@ def _edge(server: Server, folder: Path) -> dict[str, Any]:
         "image": server.edge.image,
         "command": ["--configFile=/etc/traefik/traefik.yaml"],
         "networks": {server.webproxy: {}},
+        # The engine answers at once, or not at all while it is restarted: then the edge's next try
+        # asks it again.
+        "dns_opt": ["timeout:1", "attempts:1"],
         "ports": [
             _port(80, server.edge.port, server.edge.bind),
             _port(API_PORT, None, "127.0.0.1"),

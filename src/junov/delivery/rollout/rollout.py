@@ -93,8 +93,7 @@ def roll_out(site: Site, delivered: Delivered, record: Record, steps: Steps) -> 
         if not belongs(each, delivered)
     ]
     with steps.step("drain", "Let requests to the old end") as step:
-        left = web.drain - (time.monotonic() - switched)
-        drain(site, old, before.port, left, step)
+        drain(site, old, before.port, web.drain, step, since=switched)
     with steps.step("retire", "Stop the old") as step:
         stop_and_remove(site, old)
         step.note = ", ".join(each.name for each in old) or "there was none"

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from junov.delivery.delivered import Delivered
 from junov.edge import Route
+from junov.edge.config import LONGEST_PAUSE_SECONDS
 from junov.engine.inspection import Container
-from junov.engine.sockets import TABLES, open_connections
+from junov.engine.sockets import RESOLVER, TABLES, open_connections
 from junov.environments.labels import PART, SERVER
 from junov.errors import UnavailableError
 from junov.site import Site
@@ -55,7 +56,13 @@ def edge_runs(site: Site) -> bool:
 
 
 def drain(
-    site: Site, containers: Sequence[Container], port: int, seconds: float, step: Step
+    site: Site,
+    containers: Sequence[Container],
+    port: int,
+    seconds: float,
+    step: Step,
+    *,
+    since: float | None = None,
 ) -> None:
     """Wait until the requests that old containers still have are answered.
 
@@ -63,26 +70,36 @@ def drain(
     closes those that are idle within a second or two. What still is open when the time is up
     (WebSockets, server-sent events, downloads) is closed when the container is stopped, last.
 
+    A request that no container has taken yet is tried again with the old ones. So the edge must be
+    seen without a connection to them, and without a name that it looks up, for as long as it may
+    pause between two tries.
+
     Args:
         site: the server.
         containers: the old containers.
         port: where they listen; it need not be the port of the new ones.
         seconds: how long to wait at most.
         step: told what came of it.
+        since: when the last request was sent to them, by `time.monotonic`; now, unless it is given.
     """
     addresses = [address for each in containers for address in each.addresses.values() if address]
     servers = [(address, port) for address in addresses]
     began = time.monotonic()
-    left = _open(site, servers)
-    first = left
-    while left and time.monotonic() - began < seconds:
+    seen = since = began if since is None else since
+    first = left = _open(site, servers)
+    while servers:
+        now = time.monotonic()
+        seen = now if left else seen
+        if now - seen >= LONGEST_PAUSE_SECONDS or now - since >= seconds:
+            break
         time.sleep(_POLL_SECONDS)
         left = _open(site, servers)
+        first = max(first, left)
     took = time.monotonic() - began
     if left:
         step.note = f"{left} of {first} connections were still open after {took:.0f} s"
     elif first:
-        step.note = f"{first} connections ended within {took:.1f} s"
+        step.note = f"{first} connections ended within {seen - began:.1f} s"
     else:
         step.note = "nothing was under way"
 
@@ -92,7 +109,7 @@ def _open(site: Site, servers: list[tuple[str, int]]) -> int:
         return 0
     _, tables = site.engine.execute(site.part("edge").id, TABLES)
     try:
-        return open_connections(tables, servers)
+        return open_connections(tables, [*servers, RESOLVER])
     except ValueError:
         raise UnavailableError(
             "the edge's connections can't be read",
