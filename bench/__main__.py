@@ -1,7 +1,9 @@
 """The benchmark: on a server of its own, in one run, with ratios.
 
-make bench                 everything; writes bench/results.json and bench/results.md
-make bench ONLY=time       one part alone (time, concurrency, lost, fresh); only prints it
+make bench                 everything
+make bench ONLY=time       one part alone: time, concurrency, lost or fresh
+
+What comes of each part is printed, and written to bench/results: as JSON and as Markdown.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from junov.cli.progress import shown
 from junov.errors import JunovError
 from junov.steps import Steps
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parent / "results"
 
 
 class Result(Protocol):
@@ -50,56 +52,53 @@ MEASUREMENTS: Mapping[str, Callable[[Rig], Result]] = {
 
 
 def main(argv: list[str]) -> int:
-    """Measure and print; write what came of it where nothing was left out."""
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="make bench", description="The benchmark.")
     parser.add_argument("--only", choices=MEASUREMENTS, help="one part alone")
     only = parser.parse_args(argv).only
     try:
         find_wrk()
-        machine, results = measure([only] if only else list(MEASUREMENTS))
+        measure([only] if only else list(MEASUREMENTS))
     except JunovError as error:
         show(error)
         return error.exit_code
-    if not only:
-        data = {name: result.to_json() for name, result in results.items()}
-        as_json = json.dumps({"machine": machine, **data}, indent=2, ensure_ascii=False)
-        (FOLDER / "results.json").write_text(f"{as_json}\n", encoding="utf-8")
-        page = to_markdown(machine, results)
-        (FOLDER / "results.md").write_text(page, encoding="utf-8")
     return 0
 
 
-def measure(names: list[str]) -> tuple[dict[str, str], dict[str, Result]]:
-    """The machine, and the results of these measurements, on one server."""
-    results: dict[str, Result] = {}
+def measure(names: list[str]) -> None:
+    """Make these measurements, on one server."""
     with (
         tempfile.TemporaryDirectory(prefix="junov-bench-") as folder,
         shown(as_json=False, verbose=False) as progress,
         throwaway_server(Path(folder), "bench", Steps(progress), say) as site,
     ):
-        machine = {"measured": f"{datetime.now(UTC):%F %T} UTC", **describe(site)}
-        print(f"{as_list(machine)}\n", flush=True)
         for name in names:
             say(f"{name}:")
             own = Path(folder) / name
             own.mkdir()
             began = time.monotonic()
-            results[name] = MEASUREMENTS[name](Rig(site, own, environ_for(site), say))
+            machine = {"measured": f"{datetime.now(UTC):%F %T} UTC", **describe(site)}
+            result = MEASUREMENTS[name](Rig(site, own, environ_for(site), say))
             say(f"{name}: measured in {time.monotonic() - began:.0f} s")
             # At once: what comes after it may be interrupted.
-            print(f"{results[name].to_markdown()}\n", flush=True)
-    return machine, results
+            write(name, machine, result)
 
 
-def to_markdown(machine: Mapping[str, str], results: Mapping[str, Result]) -> str:
-    """The whole as a page."""
-    parts = (result.to_markdown() for result in results.values())
-    return "\n\n".join([as_list(machine), *parts]) + "\n"
+def write(name: str, machine: Mapping[str, str], result: Result) -> None:
+    """Print what came of a measurement, and write it to its files."""
+    page = to_markdown(machine, result)
+    print(page, flush=True)
+    data = {"machine": machine, "result": result.to_json()}
+    as_json = json.dumps(data, indent=2, ensure_ascii=False)
+    (FOLDER / f"{name}.json").write_text(f"{as_json}\n", encoding="utf-8")
+    (FOLDER / f"{name}.md").write_text(page, encoding="utf-8")
 
 
-def as_list(machine: Mapping[str, str]) -> str:
-    """The machine as Markdown."""
-    return "\n".join(f"- {name}: {value}" for name, value in machine.items())
+def to_markdown(machine: Mapping[str, str], result: Result) -> str:
+    """A result as a part of a page, with the machine that it is of."""
+    (measured, when), *facts = machine.items()
+    of = ", ".join(f"{name} {value}" for name, value in facts)
+    return f"{measured.capitalize()} {when}: {of}.\n\n{result.to_markdown()}\n"
 
 
 def say(text: str) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,22 +142,26 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-MEASURED, MEASURED_END = "<!-- measured -->\n", "<!-- /measured -->\n"
+MEASURED = re.compile(r"(<!-- measured: ([a-z ]+) -->\n).*?(<!-- /measured -->\n)", re.DOTALL)
 
 
-def rollout() -> str:
-    """`docs/rollout.md`: written by hand, but for what `make bench` has measured."""
-    before, _, rest = (DOCS / "rollout.md").read_text(encoding="utf-8").partition(MEASURED)
-    after = rest.partition(MEASURED_END)[2]
-    results = (ROOT / "bench" / "results.md").read_text(encoding="utf-8")
-    return f"{before}{MEASURED}\n{results}\n{MEASURED_END}{after}"
+def by_hand(name: str) -> str:
+    """A page that is written by hand, but for what `make bench` has measured."""
+
+    def filled(block: re.Match[str]) -> str:
+        folder = ROOT / "bench" / "results"
+        parts = [(folder / f"{part}.md").read_text(encoding="utf-8") for part in block[2].split()]
+        return "\n".join([block[1], *parts, block[3]])
+
+    return MEASURED.sub(filled, (DOCS / f"{name}.md").read_text(encoding="utf-8"))
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "guard": guard,
     "commands": commands,
-    "rollout": rollout,
+    "rollout": partial(by_hand, "rollout"),
+    "databases": partial(by_hand, "databases"),
 }
 
 

@@ -26,6 +26,7 @@ from junov.errors import JunovError
 from junov.site import Site
 from junov.steps import Steps
 from tests.engine.quiet import Quiet
+from tests.engine.stage import Stage, deliver_example
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -162,3 +163,20 @@ class Web:
 def web(site: Site) -> Web:
     """A visitor."""
     return Web(site)
+
+
+@pytest.fixture(scope="session")
+def delivered(
+    site: Site, environ: dict[str, str], web: Web, tmp_path_factory: pytest.TempPathFactory
+) -> Stage:
+    """The example with prod and stage, for tests of what happens to their databases."""
+    folder = tmp_path_factory.mktemp("delivered") / "notes"
+    return deliver_example(site, web, folder, f"{run_of(site)}-ex", environ)
+
+
+@pytest.fixture
+def stage(delivered: Stage) -> Iterator[Stage]:
+    """The same; whatever a test did, stage has one healthy release on its live database."""
+    yield delivered
+    delivered("env", "repair", "stage")
+    delivered.assert_is_settled()

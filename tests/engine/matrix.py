@@ -88,7 +88,7 @@ _RECORDED = [
     Point(f"{_JOURNAL}.end_release:after", "succeeded"),
 ]
 _BROUGHT_UP = [
-    Point("call:junov.delivery.provision.run_once:before", "superseded"),
+    Point("call:junov.delivery.migrations.run_once:before", "superseded"),
     Point("line:migrate:1", "superseded"),
     Point("line:web:1", "superseded"),
     Point("line:web:2", "superseded"),
@@ -117,12 +117,25 @@ FIRST = [
     Point("call:junov.databases.provision._set_role:after", "superseded"),
     Point("call:junov.databases.provision.write_stamp:before", "superseded"),
     Point("call:junov.databases.provision._own_public_schema:before", "superseded"),
+    Point("call:junov.delivery.provision.run_once:before", "superseded"),
     Point("call:junov.databases.Postgres.mark_filled:before", "superseded"),
+    Point("call:junov.databases.templates.copy:before", "superseded"),
+    Point("call:junov.databases.templates.copy:after", "superseded"),
+    Point("call:junov.databases.postgres.templates.make:after", "superseded"),
     *(Point(f"line:supporting:{number}", "superseded") for number in (1, 2, 4, 5, 6)),
     Point("before:supporting", "superseded", newer=True),
     Point("after:switch", "succeeded", newer=True),
 ]
-"""Of an environment that there is nothing of yet."""
+"""Of an environment that there is nothing of yet, not even a template."""
+
+FROM_TEMPLATE = [
+    Point("call:junov.databases.provision.copy:before", "superseded"),
+    Point("call:junov.databases.provision.copy:after", "superseded", short=True),
+    Point("call:junov.databases.provision.write_stamp:after", "superseded"),
+    Point("after:database", "superseded"),
+    Point("after:fixtures", "superseded", newer=True),
+]
+"""Of an environment whose database is a copy of a template."""
 
 LATER = [
     *_boundaries(DEPLOY_STEPS, short=["after:web", "before:background"]),

@@ -88,7 +88,13 @@ def source(rig: Rig, request: pytest.FixtureRequest) -> Iterator[Identity]:
 
 def template_of(rig: Rig, source: Identity, *, through: Postgres | None = None) -> Template:
     return (through or rig.postgres).make_template(
-        source.database, source.role, stamp_of(source), heads=("7",), fixtures="f", commit="c"
+        source.database,
+        source.role,
+        stamp_of(source),
+        heads=("7",),
+        fixtures="f",
+        lineage=("7f",),
+        commit="c",
     )
 
 
@@ -216,7 +222,7 @@ def test_a_template_is_made_of_ones_own_database_only(rig: Rig, source: Identity
     before = server(rig)
     with pytest.raises(StampMismatchError):
         rig.postgres.make_template(
-            source.database, source.role, theirs, heads=(), fixtures="", commit=""
+            source.database, source.role, theirs, heads=(), fixtures="", lineage=(), commit=""
         )
     assert server(rig) == before
 
@@ -242,7 +248,13 @@ def test_a_template_that_has_gone_is_an_error_and_nothing_is_made(
 def test_the_templates_that_were_used_last_stay(rig: Rig, source: Identity) -> None:
     one, two, three = [
         rig.postgres.make_template(
-            source.database, source.role, stamp_of(source), heads=(head,), fixtures="", commit=""
+            source.database,
+            source.role,
+            stamp_of(source),
+            heads=(head,),
+            fixtures="",
+            lineage=(),
+            commit="",
         )
         for head in ("1", "2", "3")
     ]

@@ -19,6 +19,7 @@ from tests.engine.matrix import (
     FAILING_AFTER_SWITCH,
     FAILING_IN_BACKGROUND,
     FIRST,
+    FROM_TEMPLATE,
     JOURNAL_LOST,
     LATER,
     OBSERVED,
@@ -122,6 +123,24 @@ def first(stand: Stand) -> Iterator[Victim]:
     victim.remove()
 
 
+@pytest.fixture
+def no_template(stand: Stand, first: Victim) -> None:
+    """What the first deploy wants in its database has to be made."""
+    site = stand.whole.site
+    site.postgres.prune_templates(site.server.name, first.identity.project, keep=0)
+
+
+@at_each(FROM_TEMPLATE)
+def test_the_first_deploy_of_a_branch(stand: Stand, first: Victim, point: Point) -> None:
+    with first.visited(from_first_answer=True):
+        first.kill(point.at)
+        commit = stand.promote_next(first, point, stand.commits[0])
+        first.deploy()
+    assert first.outcomes() == point.outcomes_with("succeeded")
+    stand.assert_sound(first, commit)
+
+
+@pytest.mark.usefixtures("no_template")
 @at_each(FIRST)
 def test_the_first_deploy_of_an_environment(stand: Stand, first: Victim, point: Point) -> None:
     with first.visited(from_first_answer=True):

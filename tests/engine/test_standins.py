@@ -23,6 +23,7 @@ pytestmark = pytest.mark.engine
 
 PYTHON = "python:3.11-slim-bookworm"
 POSTGRES, REGISTRY, TRAEFIK = SERVER_IMAGES
+PGBOUNCER = "pgbouncer:1.18-bookworm"
 RUN = uuid.uuid4().hex[:8]
 DATA = "/var/lib/postgresql/data"
 INIT = "/docker-entrypoint-initdb.d"
@@ -33,7 +34,7 @@ PASSWORD = 'it\'s "quoted" $HOME'
 def engine() -> Iterator[Any]:
     client = docker.from_env()
     try:
-        ensure_images(Engine(), [PYTHON, *SERVER_IMAGES], report=print)
+        ensure_images(Engine(), [PYTHON, PGBOUNCER, *SERVER_IMAGES], report=print)
         yield client
     finally:
         client.close()
@@ -234,6 +235,13 @@ def test_traefik_takes_arguments_and_serves(start: Start) -> None:
     )
     with httpx2.Client(base_url=f"http://{address(container, 80)}") as edge:
         wait_for(lambda: answers(edge, "/ping"), container)
+
+
+def test_pgbouncer_says_its_version_and_is_not_root(start: Start) -> None:
+    code, log = finished(start(PGBOUNCER, command=["--version"]))
+    assert (code, log.splitlines()[0]) == (0, "PgBouncer 1.18.0")
+    code, log = finished(start(PGBOUNCER, entrypoint="id", command=["-u"]))
+    assert (code, log.strip()) == (0, "65533")
 
 
 def test_pip_installs_where_python_looks(start: Start) -> None:

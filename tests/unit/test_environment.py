@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from junov.config.project import EnvironmentKind, Project
+from junov.config.kinds import EnvironmentKind
+from junov.config.project import Project
 from junov.environments import Ref, claim, environments_of
 from junov.environments.environment import environment_named
 from junov.errors import NotFoundError

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from junov.cli.app import root
+from junov.config.kinds import problems_of_kinds
 from junov.config.project import Project
 from junov.config.schema import MODELS, example, keys, schema
 from junov.config.server import Server
@@ -29,6 +30,7 @@ CASES = Path(__file__).parent / "config" / "cases"
 
 # What stands in two places, or has to be counted, only junov itself can see.
 BEYOND_A_SCHEMA = {
+    "starts",
     "same-branch",
     "branch-within-pattern",
     "patterns-that-meet",
@@ -88,10 +90,8 @@ def _read(path: Path) -> None:
     if path.stem.startswith("server-"):
         _, problems = validate(Server, file)
     else:
-        from junov.config import project
-
         _, problems = validate(Project, file)
-        problems += project._collisions(file)
+        problems += problems_of_kinds(file)
     if problems:
         raise ConfigError(problems)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from junov.config.home import Home
-from junov.config.server import Edge, Registry, Server
+from junov.config.server import Edge, PgBouncer, Postgres, Registry, Server
 from junov.server.stack import images, server_stack
 
 HOME = Home(Path("/state"))
 SERVER = Server(name="junov", edge=Edge(port=8080))
+POOLED = Server(postgres=Postgres(pgbouncer=PgBouncer(enabled=True, clients=500)))
 
 
 def test_only_the_edge_listens_beyond_loopback() -> None:
@@ -19,7 +20,7 @@ def test_only_the_edge_listens_beyond_loopback() -> None:
     open_to_all = [
         (name, port["published"])
         for name, service in services.items()
-        for port in service["ports"]
+        for port in service.get("ports", ())
         if port["host_ip"] != "127.0.0.1"
     ]
     assert open_to_all == [("edge", "8080")]
@@ -54,3 +55,25 @@ def test_without_a_registry_there_is_none() -> None:
     server = Server(registry=Registry(enabled=False))
     assert set(images(server)) == set(server_stack(server, HOME, {})["services"])
     assert server.repository("notes") is None
+
+
+def test_a_pooler_that_is_not_asked_for_is_not_there_and_changes_nothing() -> None:
+    services = server_stack(SERVER, HOME, {})["services"]
+    assert set(services) == {"edge", "postgres", "registry"} == set(images(SERVER))
+    assert services["postgres"]["networks"] == {SERVER.db_network: {}}
+
+
+def test_the_pooler_may_do_nothing_but_pass_on() -> None:
+    services = server_stack(POOLED, HOME, {}, postgres_address="10.213.0.62")["services"]
+    assert set(images(POOLED)) == set(services)
+    pooler = services["pgbouncer"]
+    assert "ports" not in pooler
+    assert pooler["networks"] == {POOLED.db_network: {}}
+    assert (pooler["read_only"], pooler["cap_drop"]) == (True, ["ALL"])
+    assert pooler["security_opt"] == ["no-new-privileges:true"]
+    assert not pooler["user"].startswith("0:"), "it refuses to run as root"
+    assert [(each["source"], each["read_only"]) for each in pooler["volumes"]] == [
+        ("/state/pgbouncer", True)
+    ]
+    assert pooler["ulimits"]["nofile"] > POOLED.postgres.pgbouncer.clients
+    assert services["postgres"]["networks"] == {POOLED.db_network: {"ipv4_address": "10.213.0.62"}}

@@ -42,10 +42,15 @@ def reset(
 
     The new database is made and filled beside the old one, which serves until the release that uses
     the new one is ready; nobody is turned away. The old one is kept for a while: `junov db undo`
-    brings it back. Production's is replaced only where junov.yaml allows it, and when its name is
-    typed again, whatever --yes says.
+    brings it back. Production's is replaced only where junov.yaml allows it, with a backup of the
+    last 15 minutes, and when its name is typed again, whatever --yes says.
     """
-    from junov.delivery.exchange import refuse_protected, serving_with_database
+    from junov.delivery.exchange import (
+        refuse_protected,
+        require_fresh_backup,
+        serving_with_database,
+    )
+    from junov.delivery.provision import start_of
     from junov.delivery.reset import clone
     from junov.delivery.reset import reset as story
 
@@ -55,9 +60,12 @@ def reset(
     source = find_environment(site, data, wanted) if data else None
     serving = serving_with_database(site, view)
     refuse_protected(serving)
+    require_fresh_backup(site, serving)
     old = serving.environment.identity.database
     click.echo(f"This gives {view.name} of {view.project} another database:", err=True)
-    filled = f"a copy of what {source.name} has" if source else "its migrations and fixtures"
+    start = source.name if source else start_of(serving.environment, serving.project)
+    known = {"fixtures": "its migrations and fixtures", "empty": "its migrations, and no data"}
+    filled = known.get(start, f"a copy of what {start} has")
     click.echo(f"  a new one with {filled}", err=True)
     click.echo(f"  {old} is kept, and comes back with: junov db undo {quote(view.name)}", err=True)
     if dry_run:

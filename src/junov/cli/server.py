@@ -106,15 +106,15 @@ def status_command(as_json: bool) -> None:
 @server.command()
 @options.as_json
 def doctor(as_json: bool) -> None:
-    """Check engine, Compose, disk, ports, addresses, DNS, clock and parts, with the mend for each.
+    """Check engine, Compose, disk, ports, clock, parts and backups, with the mend for each.
 
     Exit code 1 where something failed; warnings alone do not fail.
     """
-    from junov.server.doctor import examine
+    from junov.cli.findings import findings
 
     failed = False
     collected: list[dict[str, Any]] = []
-    for finding in examine(Site()):
+    for finding in findings(Site()):
         failed |= finding.verdict == "failed"
         if as_json:
             collected.append(finding.to_json())

@@ -54,6 +54,11 @@ class Home:
         return self.path / "edge"
 
     @property
+    def pgbouncer_folder(self) -> Path:
+        """PgBouncer's configuration, with the passwords of those that it lets in."""
+        return self.path / "pgbouncer"
+
+    @property
     def locks_folder(self) -> Path:
         """One lock file for each environment, and one for the server."""
         return self.path / "locks"
@@ -147,13 +152,21 @@ def find_home(environ: Mapping[str, str] = os.environ) -> Home:
     return Home(Path(data) / "junov")
 
 
-def write_private(path: Path, text: str) -> None:
-    """Replace a file at once, readable by its owner only; its folder is made if need be."""
+def write_private(path: Path, text: str, *, owner: int | None = None) -> None:
+    """Replace a file at once, readable by its owner only; its folder is made if need be.
+
+    Args:
+        path: the file.
+        text: what is in it.
+        owner: the user and group that it belongs to; without it, those of this process.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     mine = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         mine.touch(mode=0o600)
         mine.write_text(text, encoding="utf-8")
+        if owner is not None:
+            os.chown(mine, owner, owner)
         mine.replace(path)
     finally:
         mine.unlink(missing_ok=True)

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from junov.config.fields import (
     Command,
     DatabaseTemplate,
     Duration,
-    HostTemplate,
     Name,
     Pause,
     Port,
     ProjectPath,
-    RefPattern,
     UrlPath,
     VariableName,
 )
-from junov.config.overlap import kinds_that_collide
+from junov.config.kinds import EnvironmentKind, problems_of_kinds
 from junov.config.validation import Model, in_file_order, validate
 from junov.config.yamlfile import YamlFile, read_yaml
-from junov.errors import ConfigError, NotFoundError, Problem
+from junov.errors import ConfigError, NotFoundError
 
 FILE_NAME = "junov.yaml"
-
-Tier = Literal["production", "staging", "testing", "development", "other"]
-"""GitLab's deployment tiers, so that both sides use the same words."""
 
 
 class Build(Model):
@@ -167,69 +162,17 @@ class Database(Model):
         strict=False,
         description="A command of the image that fills a new database (never in production).",
     )
+    fixtures_from: tuple[ProjectPath, ...] = Field(
+        (),
+        strict=False,
+        description="Files and folders that decide what the fixtures make. Commits in which they "
+        "are the same share one template; without it, only a commit with itself.",
+        examples=[["src/notes/fixtures.py"]],
+    )
     connections: int = Field(
         20, ge=2, le=1000, description="How many connections one environment may hold."
     )
     kept: Kept = Field(Kept(), description="Databases that were replaced.")
-
-
-class EnvironmentKind(Model):
-    """One kind of environment: which refs it is for, where it is reached, how it is treated."""
-
-    branch: RefPattern | None = Field(None, description="A branch, or a pattern with one `*`.")
-    tag: RefPattern | None = Field(None, description="A git tag, or a pattern with one `*`.")
-    host: HostTemplate = Field(
-        description="Its host name; `{slug}` is the environment's slug.",
-        examples=["notes.example.com"],
-    )
-    tier: Tier = Field("development", description="How much it is protected.")
-    expires: Duration | None = Field(None, description="How long it stays without a deploy.")
-    limit: int | None = Field(None, ge=1, le=500, description="How many of this kind there may be.")
-    replicas: int | None = Field(
-        None, ge=1, le=32, description="Instead of `web.replicas`, in environments of this kind."
-    )
-    observe: Pause | None = Field(
-        None, description="Instead of `web.observe`, in environments of this kind."
-    )
-    allow_reset: bool = Field(
-        default=False,
-        description="Whether the whole database may be replaced where the tier is `production`; "
-        "in all others it always may.",
-    )
-
-    @property
-    def pattern(self) -> str:
-        """The branch or tag pattern."""
-        return self.branch or self.tag or ""
-
-    @property
-    def is_pattern(self) -> bool:
-        """Whether many refs can be of this kind."""
-        return "*" in self.pattern
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        wrong = _inconsistency(self.branch, self.tag, self.host)
-        if wrong:
-            raise ValueError(wrong)
-        return self
-
-
-def _inconsistency(branch: object, tag: object, host: object) -> str:
-    """What keeps the keys of one kind from going together; empty where nothing does."""
-    if branch is None and tag is None:
-        return "expected `branch` or `tag`, found neither"
-    if branch is not None and tag is not None:
-        return "expected `branch` or `tag`, found both"
-    pattern = branch if branch is not None else tag
-    if not (isinstance(pattern, str) and isinstance(host, str)):
-        return ""
-    # A host with a `*` or another word in braces is wrong by itself, and told so.
-    if "*" in pattern and not {"*", "{"} & set(host):
-        return (
-            f"every ref that matches `{pattern}` would have the host `{host}`; put {{slug}} into it"
-        )
-    return ""
 
 
 class Waiver(Model):
@@ -346,7 +289,7 @@ def read_project(root: Path, *, named: Path | None = None) -> ProjectFolder:
     named = named if named is not None else nearby(root)
     file = read_yaml(root / FILE_NAME, shown=named / FILE_NAME)
     project, problems = validate(Project, file)
-    problems += [*_inconsistencies(file), *_collisions(file)]
+    problems += problems_of_kinds(file)
     if problems or project is None:
         raise ConfigError(in_file_order(problems))
     return ProjectFolder(root, project, file, named)
@@ -358,48 +301,6 @@ def nearby(path: Path) -> Path:
         return path.resolve().relative_to(Path.cwd())
     except (ValueError, OSError):
         return path
-
-
-def _raw_kinds(file: YamlFile) -> Iterator[tuple[str, Any]]:
-    data: Any = file.data
-    raw = data.get("environments") if isinstance(data, Mapping) else None
-    for name, value in raw.items() if isinstance(raw, Mapping) else ():
-        yield str(name), value
-
-
-def _inconsistencies(file: YamlFile) -> list[Problem]:
-    """What doesn't go together in kinds whose keys are wrong by themselves too.
-
-    pydantic looks at a whole only once all its parts are right; a person wants to mend both at
-    once. What it has found as well is the same problem, and stands in the list once.
-    """
-    found = []
-    for name, value in _raw_kinds(file):
-        if isinstance(value, Mapping):
-            wrong = _inconsistency(*(value.get(key) for key in ("branch", "tag", "host")))
-            if wrong:
-                place = file.place(("environments", name))
-                found.append(Problem(f"`environments.{name}`: {wrong}", place))
-    return found
-
-
-def _collisions(file: YamlFile) -> list[Problem]:
-    """Environments that could claim one thing, among those that are valid by themselves."""
-    kinds: dict[str, EnvironmentKind] = {}
-    for name, value in _raw_kinds(file):
-        try:
-            kinds[name] = EnvironmentKind.model_validate(value)
-        except ValidationError:
-            continue
-    return [
-        Problem(
-            f"`{later}` and `{earlier}` can both claim {what}",
-            file.place(("environments", later, key)),
-            f"make the two differ; `{earlier}` stands on line "
-            f"{file.place(('environments', earlier, key)).line}",
-        )
-        for earlier, later, key, what in kinds_that_collide(kinds)
-    ]
 
 
 def repository(project: Project, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -13,7 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from junov.config.fields import format_duration, parse_duration, parse_pause
-from junov.config.project import FILE_NAME, EnvironmentKind, Project
+from junov.config.kinds import EnvironmentKind
+from junov.config.project import FILE_NAME, Project
 from junov.config.server import Server
 
 MODELS: Mapping[str, type[BaseModel]] = types.MappingProxyType(

@@ -5,6 +5,8 @@ Each function gets an open session with the administrative database, and the cal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 
-def settle(admin: Connection[Any], live: str, expected: Stamp) -> tuple[str, ...]:
+def settle(
+    admin: Connection[Any], live: str, expected: Stamp, heads: Mapping[str, tuple[str, ...]]
+) -> None:
     """See `Postgres.settle`."""
     from psycopg import sql
 
@@ -31,7 +35,6 @@ def settle(admin: Connection[Any], live: str, expected: Stamp) -> tuple[str, ...
         raise NotFoundError(
             f"there is no database {live}", remedy="a deploy of its environment makes it"
         )
-    kept = []
     with admin.transaction():
         for name in names:
             stamp = _expected_stamp(admin, name, expected)
@@ -43,17 +46,21 @@ def settle(admin: Connection[Any], live: str, expected: Stamp) -> tuple[str, ...
                     admin.execute(sql.SQL("ALTER ROLE {} LOGIN").format(role))
             elif stamp.kind != "new":
                 if stamp.kind == "live":
-                    write_stamp(admin, name, stamp.as_kind("kept", now))
-                    kept.append(name)
+                    kept = replace(stamp.as_kind("kept", now), heads=heads.get(name, ()))
+                    write_stamp(admin, name, kept)
                 if name in roles:
                     admin.execute(sql.SQL("ALTER ROLE {} NOLOGIN").format(role))
-    return tuple(kept)
 
 
 def drop(admin: Connection[Any], open_database: Open, name: str, expected: Stamp) -> None:
     """See `Postgres.drop_generation`."""
     from psycopg import sql
 
+    # A run that was killed may still be copying into it, and into the next one of this name.
+    admin.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = %s",
+        (name,),
+    )
     if find_role_stamp(admin, name) is None and find_stamp(admin, name) is None:
         return  # both have gone; what has no stamp is nothing of ours
     if find_stamp(admin, name) is not None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from junov.databases import budget, generations, heads, listing, lockholder, provision, templates
+from junov.databases import (
+    budget,
+    generations,
+    heads,
+    listing,
+    lockholder,
+    pools,
+    provision,
+    templates,
+    transfer,
+)
 from junov.databases.budget import ConnectionBudget
 from junov.databases.listing import DatabaseInfo, Orphans
 from junov.databases.lockholder import LockHolder
+from junov.databases.pools import Poolable
 from junov.databases.sessions import Address, Connect, connect, session
 from junov.databases.stamp import Stamp, StampMismatchError
 from junov.databases.templates import Template
@@ -176,6 +187,14 @@ class Postgres:
             provision.lock(admin, database)
             return provision.fill(admin, database)
 
+    def require_removable(self, database: str, role: str, expected: Stamp) -> None:
+        """Refuse what `drop` would refuse, before anything of the environment is removed.
+
+        Args and Raises as `drop`.
+        """
+        with self._session() as admin:
+            provision.removable(admin, _legal(database), _legal(role), expected)
+
     def drop(self, database: str, role: str, expected: Stamp) -> Dropped:
         """Remove an environment's database with all its generations, and their roles.
 
@@ -188,6 +207,7 @@ class Postgres:
 
         Raises:
             StampMismatchError: one of them is another's or has no stamp; nothing was changed.
+            StageError: somebody has renamed one of the databases; nothing was changed.
             LockedError: another run has been at it for a minute.
         """
         with self._session() as admin:
@@ -204,7 +224,9 @@ class Postgres:
             ).fetchall()
         return frozenset(name for (name,) in rows)
 
-    def settle(self, live: str, expected: Stamp) -> tuple[str, ...]:
+    def settle(
+        self, live: str, expected: Stamp, heads: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
         """Let one generation of an environment's database be the live one, and keep the others.
 
         All at once: stamps are written, the role of the live one may log in, and those of the
@@ -213,9 +235,7 @@ class Postgres:
         Args:
             live: the database's name; its role has the same one.
             expected: whose they have to be; only server, project and environment are compared.
-
-        Returns:
-            The databases that are kept from now on.
+            heads: where the migrations of the others stand, as far as that is known.
 
         Raises:
             NotFoundError: there is no such database.
@@ -223,7 +243,7 @@ class Postgres:
         """
         with self._session() as admin:
             provision.lock(admin, live)
-            return generations.settle(admin, live, expected)
+            generations.settle(admin, live, expected, heads or {})
 
     def drop_generation(self, database: str, expected: Stamp) -> None:
         """Remove one generation that isn't live, with its role; safe to repeat.
@@ -250,6 +270,12 @@ class Postgres:
         with session(self._opener, own, _legal(database)) as connection:
             return heads.alembic_heads(connection)
 
+    def is_empty(self, database: str, role: str, password: Secret) -> bool:
+        """Whether there is nothing in a database that somebody has made, asked as its own role."""
+        own = replace(self._address, user=role, password=password)
+        with session(self._opener, own, _legal(database)) as connection:
+            return transfer.is_empty(connection)
+
     def databases(self) -> list[DatabaseInfo]:
         """Every database but Postgres's own, by name."""
         with self._session() as admin:
@@ -265,6 +291,11 @@ class Postgres:
         with self._session() as admin:
             return listing.orphans(admin, server, known)
 
+    def poolable(self, server: str) -> list[Poolable]:
+        """See `pools.poolable`."""
+        with self._session() as admin:
+            return pools.poolable(admin, server)
+
     def templates(self, server: str, project: str) -> list[Template]:
         """The templates of a project, the last used first."""
         with self._session() as admin:
@@ -278,6 +309,7 @@ class Postgres:
         *,
         heads: tuple[str, ...],
         fixtures: str,
+        lineage: tuple[str, ...],
         commit: str,
     ) -> Template:
         """Make a template of an environment's database, which stays as it is. Safe to repeat.
@@ -288,6 +320,7 @@ class Postgres:
             expected: whose it has to be; only server, project and environment are compared.
             heads: where its migrations stand.
             fixtures: a digest of what it was filled with.
+            lineage: of each head a digest of that migration with all that it follows.
             commit: the commit whose migrations and fixtures it has.
 
         Returns:
@@ -300,7 +333,9 @@ class Postgres:
         """
         now = datetime.now(UTC)
         server, project = expected.server, expected.project
-        wanted = Template(server, project, heads, fixtures, commit, made_at=now, used_at=now)
+        wanted = Template(
+            server, project, heads, fixtures, lineage, commit, made_at=now, used_at=now
+        )
         with self._session() as admin:
             provision.lock(admin, source)
             provision.lock(admin, project)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from junov.databases.copies import clear, copy
 from junov.databases.sessions import Open
 from junov.databases.stamp import Stamp, StampMismatchError, read_stamp
-from junov.environments.identity import generation_of, making_name, templates_role
-from junov.errors import NotFoundError
+from junov.environments.identity import generation_of, making_name, templates_role, verify_name
+from junov.errors import NotFoundError, StageError
 from junov.secret import Secret
 
 if TYPE_CHECKING:
@@ -115,19 +115,37 @@ def remove(
     Raises:
         StampMismatchError: one of them is somebody else's; nothing was changed.
     """
-    roles = _roles_of(admin, role_name)
-    for each, role in roles.items():
-        _refuse_foreign_role(each, role, expected)
-    theirs = _databases_of(admin, name, [role_name, *roles])
-    for database in theirs:
-        _refuse_foreign_database(database, expected)
-
+    theirs, roles = removable(admin, name, role_name, expected)
     clear(admin, making_name(name))
     for database in theirs:
         _run(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)
     for each in roles:
         drop_role(admin, open_database, each)
     return tuple(database.name for database in theirs), bool(roles)
+
+
+def removable(
+    admin: Connection[Any], name: str, role_name: str, expected: Stamp
+) -> tuple[list[_Database], list[str]]:
+    """What `remove` removes: the databases, and the names of the roles; nothing is changed.
+
+    Raises:
+        StampMismatchError: one of them is somebody else's.
+        StageError: somebody has renamed one of the databases.
+    """
+    roles = _roles_of(admin, role_name)
+    for each, role in roles.items():
+        _refuse_foreign_role(each, role, expected)
+    theirs = _databases_of(admin, name, [role_name, *roles])
+    for database in theirs:
+        _refuse_foreign_database(database, expected)
+        if generation_of(database.name, name) is None and database.name != verify_name(name):
+            raise StageError(
+                f"the database {database.name} is of {expected.owner}, and somebody has renamed "
+                "it; nothing was changed",
+                remedy="rename it back; or if it is to stay, give it another owner and COMMENT",
+            )
+    return theirs, list(roles)
 
 
 def secure(admin: Connection[Any]) -> None:
@@ -288,11 +306,15 @@ def _databases_of(admin: Connection[Any], name: str, roles: Sequence[str]) -> li
 
 
 def _roles_of(admin: Connection[Any], first: str) -> dict[str, _Role]:
-    """The role itself and those of other generations, by name."""
+    """The role itself, those of other generations, and that of a verification, by name."""
     rows = admin.execute(
         "SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles ORDER BY rolname"
     ).fetchall()
-    return {name: _Role(text) for name, text in rows if generation_of(name, first) is not None}
+    return {
+        name: _Role(text)
+        for name, text in rows
+        if generation_of(name, first) is not None or name == verify_name(first)
+    }
 
 
 def _find_role(admin: Connection[Any], name: str) -> _Role | None:

@@ -66,6 +66,7 @@ class Stamp:
         filled: whether its fixtures have been loaded.
         kind: what it is to its environment.
         since: when it became that; None for a database of the first days of its environment.
+        heads: where its migrations stood when another one took its place.
     """
 
     server: str
@@ -75,6 +76,7 @@ class Stamp:
     filled: bool = False
     kind: Kind = "live"
     since: datetime | None = None
+    heads: tuple[str, ...] = ()
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -110,6 +112,7 @@ class Stamp:
                 "filled": self.filled,
                 "kind": self.kind,
                 "since": self.since.astimezone(UTC).isoformat() if self.since else None,
+                "heads": self.heads,
             }
         )
 
@@ -129,6 +132,7 @@ def read_stamp(comment: str | None) -> Stamp | None:
             # Earlier versions of junov knew only those that were live, and say nothing.
             kind=_KINDS[data.get("kind", "live")],
             since=datetime.fromisoformat(data["since"]) if data.get("since") else None,
+            heads=tuple(str(head) for head in data.get("heads") or ()),
         )
     except (ValueError, KeyError, TypeError):
         return None

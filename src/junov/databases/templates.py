@@ -36,6 +36,7 @@ class Template:
         project: the project's name.
         heads: where its migrations stand: Alembic's heads, in order.
         fixtures: a digest of what it was filled with.
+        lineage: of each head a digest of that migration with all that it follows.
         commit: the commit whose migrations and fixtures made it.
         made_at: when, in UTC.
         used_at: when a database was last copied from it, in UTC.
@@ -45,14 +46,15 @@ class Template:
     project: str
     heads: tuple[str, ...]
     fixtures: str
+    lineage: tuple[str, ...]
     commit: str
     made_at: datetime
     used_at: datetime
 
     @property
     def name(self) -> str:
-        """The database's name, which is made from the heads and the fixtures."""
-        content = json.dumps([self.heads, self.fixtures])
+        """The database's name, which is made from the migrations and the fixtures."""
+        content = json.dumps([self.heads, self.lineage, self.fixtures])
         return template_name(self.project, hashlib.sha256(content.encode()).hexdigest())
 
     def to_comment(self) -> str:
@@ -64,6 +66,7 @@ class Template:
                 "project": self.project,
                 "heads": self.heads,
                 "fixtures": self.fixtures,
+                "lineage": self.lineage,
                 "commit": self.commit,
                 "made_at": self.made_at.astimezone(UTC).isoformat(),
                 "used_at": self.used_at.astimezone(UTC).isoformat(),
@@ -82,6 +85,7 @@ def read_template(comment: str | None) -> Template | None:
             project=str(data["project"]),
             heads=tuple(str(head) for head in data["heads"]),
             fixtures=str(data["fixtures"]),
+            lineage=tuple(str(digest) for digest in data["lineage"]),
             commit=str(data["commit"]),
             made_at=datetime.fromisoformat(data["made_at"]),
             used_at=datetime.fromisoformat(data["used_at"]),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from junov.config.project import ProjectFolder, find_project, read_project
 from junov.delivery.checked import others_of_project, pool_of
+from junov.delivery.recipe import recipe_problems
 from junov.delivery.revisions import revision_problems
 from junov.engine.client import find_compose
 from junov.engine.resolve import resolve
@@ -21,6 +22,7 @@ from junov.stacks.layers import Layers, layers_for_deploy, layers_for_test, stan
 TESTS = "tests"
 COMPOSE = "compose"
 REVISIONS = "revisions"
+FIXTURES = "fixtures"
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def check_project(start: Path, only: str | None = None) -> list[Checked]:
     if folder.config.test:
         results.append(_of_tests(folder, compose))
     stale = stale_waivers(folder, [finding for each in results for finding in each.findings])
-    if stale:
-        results.append(Checked("junov.yaml", tuple(stale)))
+    own = [*stale, *_as_findings(FIXTURES, recipe_problems(folder))]
+    if own:
+        results.append(Checked("junov.yaml", tuple(own)))
     return results
 
 

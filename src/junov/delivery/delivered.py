@@ -16,6 +16,7 @@ from typing import Any
 
 from junov.config.home import write_private
 from junov.config.project import FILE_NAME, Project, Web, read_project
+from junov.delivery.recipe import Recipe
 from junov.environments import Environment, Ref, identify
 from junov.environments.identity import Identity
 from junov.errors import JunovError, NotFoundError, StageError
@@ -41,6 +42,7 @@ class Delivered:
         stack: what the guard has passed.
         release: its number.
         folder: the release's folder.
+        recipe: what a fresh database of it comes from; None in releases of earlier versions.
     """
 
     environment: Environment
@@ -48,6 +50,7 @@ class Delivered:
     stack: Stack
     release: int
     folder: Path
+    recipe: Recipe | None = None
 
     @property
     def file(self) -> Path:
@@ -130,6 +133,7 @@ def read_release(site: Site, identity: Identity, number: int) -> Delivered:
             stack=_stack(facts["stack"], (folder / STACK_FILE).read_text(encoding="utf-8")),
             release=number,
             folder=folder,
+            recipe=Recipe.from_json(facts["recipe"]) if facts.get("recipe") else None,
         )
     except (OSError, ValueError, KeyError, TypeError, JunovError) as error:
         why = error.message if isinstance(error, JunovError) else str(error)
@@ -151,6 +155,7 @@ def _facts(delivered: Delivered) -> dict[str, Any]:
     environment, stack = delivered.environment, delivered.stack
     return {
         "format": _FORMAT,
+        "recipe": delivered.recipe.to_json() if delivered.recipe else None,
         "environment": {
             "project": environment.project,
             "name": environment.name,

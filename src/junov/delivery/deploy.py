@@ -14,8 +14,10 @@ from junov.delivery.admission import (
     register,
     require_edge,
 )
+from junov.delivery.backups.before import asks_for_backup, back_up_before_migrations
 from junov.delivery.checked import deployed_stack
 from junov.delivery.delivered import Delivered, release_folder, write_release
+from junov.delivery.first_data import with_first_data
 from junov.delivery.generations import on_live_database
 from junov.delivery.migrations import schema_heads
 from junov.delivery.promised import tell_promised
@@ -25,6 +27,7 @@ from junov.delivery.provision import (
     ensure_private_network,
     fill,
 )
+from junov.delivery.recipe import read_recipe
 from junov.delivery.recording import Content, next_number, prune, recorded
 from junov.delivery.repair import repaired
 from junov.delivery.revisions import refuse_unclear_revisions
@@ -33,6 +36,7 @@ from junov.delivery.rollout.rollout import roll_out
 from junov.delivery.source import Source
 from junov.delivery.turn import turn
 from junov.images import Image
+from junov.pgbouncer import write_entries
 from junov.site import Site
 from junov.steps import Steps
 
@@ -77,6 +81,7 @@ def deploy(
         with steps.step("check", "Resolve and check the stack") as step:
             stack = deployed_stack(source.folder, environment, site, image, facts, release=number)
             refuse_unclear_revisions(source.folder, stack)
+            recipe = read_recipe(source.folder, stack, image.revision)
             step.note = ", ".join(stack.model["services"])
         with steps.step("pull", "Pull what the engine lacks") as step:
             pulled(site, stack, step)
@@ -88,17 +93,21 @@ def deploy(
             steps,
         ):
             folder = release_folder(site, environment.identity, number)
-            delivered = Delivered(environment, project, stack, number, folder)
+            delivered = Delivered(environment, project, stack, number, folder, recipe)
             write_release(delivered, (source.root / FILE_NAME).read_text(encoding="utf-8"))
             release.is_written_to(delivered.file)
             with steps.step("network", "Private network") as step:
                 network = ensure_private_network(site, environment, project)
                 step.note = network.subnets[0]
             with steps.step("database", "Database") as step:
-                first = "" if site.routes.read(environment.identity.route) else image.revision
-                database = ensure_database(site, environment, project, commit=first)
+                serves = site.routes.read(environment.identity.route)
+                wanted = None if serves else recipe
+                database = ensure_database(site, environment, project, recipe=wanted)
+                write_entries(site)
                 step.note = str(database)
                 tell_promised(site, database, step)
+                database = with_first_data(site, delivered, database, step)
+            back_up_before_migrations(site, delivered, database, source.folder, steps)
             with steps.step("before", "Hooks before") as step:
                 run_hooks(site, delivered, project.hooks.before, step)
             with steps.step("migrate", "Migrate") as step:
@@ -135,10 +144,13 @@ def plan(source: Source, site: Site, steps: Steps) -> dict[str, Any]:
     with steps.step("check", "Resolve and check the stack"):
         stack = deployed_stack(source.folder, environment, site, image, facts, release=0)
         refuse_unclear_revisions(source.folder, stack)
+        read_recipe(source.folder, stack, image.revision)
     with steps.step("plan", "What would be done") as step:
         step.say(f"network {environment.identity.network}")
         if project.database:
             step.say(f"database and role {environment.identity.database}")
+            if stack.migrate and asks_for_backup(site, environment):
+                step.say("back the database up, if it is in use and there are migrations to run")
         for command in project.hooks.before:
             step.say(f"run `{command}` from the new image")
         if stack.migrate and project.migrate:

@@ -140,6 +140,11 @@ def find_environment(site: Site, name: str, project: str | None) -> EnvironmentV
     )
 
 
+def unrecorded(site: Site, project: str, name: str) -> EnvironmentView:
+    """An environment of which neither the journal nor the engine knows anything."""
+    return _by_labels(site, project, name, [])
+
+
 def _known(site: Site, overview: Overview, containers: list[Container]) -> EnvironmentView:
     record, live = overview.environment, overview.live
     host = _routed_host(site, record.identity) or record.host

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from shlex import quote
 from typing import Any
 
+from junov.config.fields import format_duration
 from junov.delivery.admission import pulled, require_edge
+from junov.delivery.backups.record import list_backups
 from junov.delivery.delivered import Delivered, find_release, junov_yaml_of, write_release
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.generations import live_identity, prune_kept, settle
@@ -24,8 +27,12 @@ from junov.delivery.rollout.rollout import roll_out
 from junov.delivery.turn import turn
 from junov.environments import Identity
 from junov.errors import JunovError, StageError
+from junov.pgbouncer import write_entries
 from junov.site import Site
 from junov.steps import Steps
+
+FRESH_SECONDS = 15 * 60
+"""How long ago production's newest backup may have ended when its database is replaced."""
 
 Fill = Callable[[Delivered, str, Steps], None]
 """Makes the database of a release of a commit that is to use it, with what is in it."""
@@ -56,8 +63,9 @@ def exchange(
         The release that uses it, for people and machines.
 
     Raises:
-        StageError: nothing serves, the project has no database, production does not allow it, or
-            the release doesn't come up; the old database stays the live one.
+        StageError: nothing serves, the project has no database, production does not allow it or
+            has no fresh backup, or the release doesn't come up; the old database stays the live
+            one.
         LockedError: another run is at it for longer than `wait`.
     """
     with turn(site, view, purpose=purpose, steps=steps, wait=wait):
@@ -66,7 +74,12 @@ def exchange(
         serving = serving_with_database(site, view)
         refuse_protected(serving)
         live = site.journal.release(view, serving.release)
-        settle(site, serving)
+        old = serving.environment.identity.database
+        # One that somebody has renamed still has its role, and is refused.
+        lost = old not in site.postgres.names()
+        if not lost:
+            require_fresh_backup(site, serving)
+            settle(site, serving)
         number = next_number(site, serving.environment)
         identity = choose(serving.environment.identity)
         delivered = serving.again(site, number).on(identity.generation)
@@ -84,21 +97,23 @@ def exchange(
             with steps.step("network", "Private network") as step:
                 network = ensure_private_network(site, delivered.environment, delivered.project)
                 step.note = network.subnets[0]
+            write_entries(site)
             fill(delivered, live.commit, steps)
             release.has_schema(schema_heads(site, delivered))
             roll_out(site, delivered, release, steps)
             with steps.step("keep", "Keep the old database") as step:
                 settle(site, delivered)
                 site.journal.register(delivered.environment)
-                step.note = serving.environment.identity.database
+                step.note = "there was none any more" if lost else old
             with steps.step("prune", "Forget what is too old") as step:
                 prune(site, delivered.environment, number, step)
                 prune_kept(site, delivered, step)
+                write_entries(site)
     return {
         "environment": view.name,
         "release": number,
         "database": identity.database,
-        "kept": serving.environment.identity.database,
+        "kept": "" if lost else old,
         "url": site.server.url(delivered.environment.host),
     }
 
@@ -139,6 +154,34 @@ def refuse_protected(serving: Delivered) -> None:
             remedy=f"if it is really to be, set `allow_reset: true` under {environment.kind} and "
             "deploy once",
         )
+
+
+def require_fresh_backup(site: Site, serving: Delivered, *, then: str = "") -> None:
+    """Refuse to replace production's database without a backup of the last minutes.
+
+    Args:
+        site: the server.
+        serving: the release that serves.
+        then: the command that is to follow the backup; without it, the same once more.
+
+    Raises:
+        StageError: there is none of this database that ended in the last 15 minutes.
+    """
+    environment = serving.environment
+    if not environment.is_production:
+        return
+    newest = next(iter(list_backups(site, environment.identity)), None)
+    if newest and newest.database == environment.identity.database:
+        age = datetime.now(UTC) - newest.ended_at
+        # One of the future was taken by a clock that was wrong, and says nothing.
+        if abs(age) <= timedelta(seconds=FRESH_SECONDS):
+            return
+    raise StageError(
+        f"{environment.name} is production, and there is no backup of the last "
+        f"{format_duration(FRESH_SECONDS)} of its database {environment.identity.database}",
+        remedy=f"make one: junov db backup {quote(environment.name)}; then "
+        f"{then or 'run this again'}",
+    )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from junov.config.project import Kept, Project
 from junov.databases import DatabaseInfo
 from junov.delivery.delivered import Delivered, find_release
+from junov.delivery.migrations import database_heads
 from junov.delivery.provision import stamp_of
 from junov.environments import Environment, Identity
 from junov.environments.identity import generation_of
@@ -80,7 +81,13 @@ def settle(site: Site, serving: Delivered) -> None:
     """
     identity = serving.environment.identity
     expected = stamp_of(site, identity)
-    site.postgres.settle(identity.database, expected)
+    replaced = [
+        identity.at(generation_of(each.name, identity.first_database) or 1)
+        for each in databases_of(site, identity)
+        if each.name != identity.database and each.stamp and each.stamp.kind == "live"
+    ]
+    heads = {names.database: database_heads(site, names) for names in replaced}
+    site.postgres.settle(identity.database, expected, heads)
     for each in databases_of(site, identity):
         if each.stamp and each.stamp.kind == "new":
             site.postgres.drop_generation(each.name, expected)

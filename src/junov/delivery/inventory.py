@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,8 +12,11 @@ from junov.config.server import POSTGRES_PORT
 from junov.databases import DatabaseInfo
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.generations import live_identity
+from junov.delivery.migrations import database_heads
 from junov.delivery.values import database_password
 from junov.engine.compose import exec_argv
+from junov.environments import identify
+from junov.environments.identity import generation_of
 from junov.process import interactive
 from junov.secret import Secret
 from junov.site import Site
@@ -27,9 +31,10 @@ class DatabaseView:
     Args:
         name: its name, which is its role's as well.
         project: the project's name.
-        environment: the environment's name.
-        kind: `live`, `kept`, or `new` while it is being made.
-        since: when it became that; empty where nobody wrote it down.
+        environment: the environment's name; empty for a template, which is the project's.
+        kind: `live`, `kept`, `template`, or `new` while it is being made.
+        heads: where its migrations stand; empty where that can't be told.
+        since: when it became that; of a template when it was used last.
         size_bytes: its size on disk.
         connections: how many clients are connected to it.
     """
@@ -38,6 +43,7 @@ class DatabaseView:
     project: str
     environment: str
     kind: str
+    heads: tuple[str, ...]
     since: str
     size_bytes: int
     connections: int
@@ -58,12 +64,15 @@ class DatabaseView:
 def list_databases(site: Site, project: str | None) -> list[DatabaseView]:
     """The databases that bear this server's stamp, by environment, the live one first.
 
+    A project's templates come before its environments.
+
     Args:
         site: the server.
         project: only those of this project; all without.
     """
-    found = [_view(each) for each in site.postgres.databases() if _is_ours(site, each, project)]
-    order = ("live", "new", "kept")
+    views = (_view(site, each) for each in site.postgres.databases())
+    found = [each for each in views if each and (project is None or each.project == project)]
+    order = ("live", "new", "kept", "template")
     return sorted(found, key=lambda each: (each.project, each.environment, order.index(each.kind)))
 
 
@@ -90,23 +99,29 @@ def open_psql(site: Site, view: EnvironmentView, arguments: Sequence[str]) -> in
     )
 
 
-def _is_ours(site: Site, database: DatabaseInfo, project: str | None) -> bool:
-    stamp = database.stamp
-    if stamp is None or stamp.server != site.server.name:
-        return False
-    return project is None or stamp.project == project
-
-
-def _view(database: DatabaseInfo) -> DatabaseView:
-    stamp = database.stamp
-    if stamp is None:
-        raise AssertionError(database)
+def _view(site: Site, database: DatabaseInfo) -> DatabaseView | None:
+    """A database as it is shown; None where it isn't this server's."""
+    stamp, template = database.stamp, database.template
+    whose = stamp or template
+    if whose is None or whose.server != site.server.name:
+        return None
+    environment, kind = (stamp.environment, stamp.kind) if stamp else ("", "template")
+    since: datetime | None = None
+    heads: tuple[str, ...] = ()
+    if stamp:
+        names = identify(stamp.project, environment)
+        own = names.at(generation_of(database.name, names.database) or 1)
+        heads = database_heads(site, own) if kind == "live" else stamp.heads
+        since = stamp.since or stamp.created_at
+    elif template:
+        heads, since = template.heads, template.used_at
     return DatabaseView(
         name=database.name,
-        project=stamp.project,
-        environment=stamp.environment,
-        kind=stamp.kind,
-        since=(stamp.since or stamp.created_at).isoformat(timespec="seconds"),
+        project=whose.project,
+        environment=environment,
+        kind=kind,
+        heads=heads,
+        since=since.isoformat(timespec="seconds") if since else "",
         size_bytes=database.size_bytes,
         connections=database.connections,
     )

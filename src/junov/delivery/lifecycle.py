@@ -17,6 +17,7 @@ from junov.environments.identity import generation_of
 from junov.environments.labels import environment_labels
 from junov.errors import NotFoundError, StageError
 from junov.locks import who
+from junov.pgbouncer import write_entries
 from junov.secret import redact
 from junov.site import Site
 from junov.steps import Steps
@@ -102,11 +103,14 @@ def remove(site: Site, view: EnvironmentView, steps: Steps) -> None:
     """Remove everything of one environment, and of no other. Safe to repeat.
 
     Raises:
-        StampMismatchError: the database of its name is another's; it stays, and what is left of
-            the environment with it.
+        StampMismatchError: the database of its name is another's; nothing was removed.
+        StageError: somebody has renamed its database; nothing was removed.
     """
     names = view.identity
     with turn(site, view, purpose=f"removal of {view.name}", steps=steps):
+        site.postgres.require_removable(
+            names.first_database, names.first_database, stamp_of(site, names)
+        )
         with steps.step("route", "Route") as step:
             step.note = "removed" if site.routes.remove(names.route) else "there was none"
             site.edge_api.wait_until_gone(names.route)
@@ -121,6 +125,7 @@ def remove(site: Site, view: EnvironmentView, steps: Steps) -> None:
                 names.first_database, names.first_database, stamp_of(site, names)
             )
             step.note = ", ".join(dropped.databases) or "there was none"
+            write_entries(site)
         with steps.step("network", "Network") as step:
             networks = _networks(site, view)
             for network in networks:

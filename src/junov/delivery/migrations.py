@@ -14,6 +14,7 @@ from junov.config.home import write_private
 from junov.delivery.delivered import Delivered
 from junov.delivery.rollout.hooks import run_once
 from junov.delivery.values import database_password
+from junov.environments import Identity
 from junov.errors import JunovError, StageError, UnavailableError
 from junov.journal.records import MIGRATION_LOG
 from junov.process import TIMED_OUT
@@ -72,7 +73,11 @@ def schema_heads(site: Site, delivered: Delivered) -> tuple[str, ...]:
     """Where the migrations of the environment's database stand; empty where that isn't known."""
     if delivered.project.database is None or delivered.stack.migrate is None:
         return ()
-    names = delivered.environment.identity
+    return database_heads(site, delivered.environment.identity)
+
+
+def database_heads(site: Site, names: Identity) -> tuple[str, ...]:
+    """Where the migrations of a database stand; empty where that isn't known."""
     try:
         return site.postgres.alembic_heads(
             names.database, names.role, database_password(site, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,8 +10,10 @@ from junov.config.project import Project
 from junov.databases import Kind, Stamp
 from junov.delivery.delivered import Delivered
 from junov.delivery.migrations import migrate
+from junov.delivery.recipe import Recipe
 from junov.delivery.rollout.hooks import run_once
-from junov.delivery.templates import find_template, keep_template
+from junov.delivery.room import require_room
+from junov.delivery.templates import Fitting, find_template, keep_template
 from junov.delivery.values import database_password
 from junov.engine.inspection import Network
 from junov.engine.private_network import (
@@ -36,20 +39,21 @@ class EnvironmentDatabase:
     Args:
         name: its name; empty for a project without a database.
         created: whether it was made just now.
-        filled: whether it has its fixtures.
-        is_copy: whether it is a copy of one that the same commit has migrated and filled.
+        filled: whether it has its first data.
+        template: what it was copied from just now; None where it was not.
     """
 
     name: str
     created: bool
     filled: bool
-    is_copy: bool = False
+    template: Fitting | None = None
 
     def __str__(self) -> str:
         if not self.name:
             return "the project has none"
-        if self.is_copy:
-            return f"{self.name}, a copy of the template of this commit"
+        if self.template:
+            commit = self.template.template.commit[:8]
+            return f"{self.name}, a copy of the template that {commit} has made"
         return f"{self.name}, new" if self.created else self.name
 
 
@@ -78,7 +82,7 @@ def ensure_database(
     project: Project,
     *,
     kind: Kind = "live",
-    commit: str = "",
+    recipe: Recipe | None = None,
 ) -> EnvironmentDatabase:
     """The environment's database and role, if the project has a database.
 
@@ -87,30 +91,33 @@ def ensure_database(
         environment: whose they are.
         project: says how many connections the role may hold.
         kind: what the database is to the environment if it is made just now.
-        commit: whose migrations and fixtures are wanted in it then; where there is a template of
-            this commit, it is copied. Empty for a database that is made empty.
+        recipe: what is wanted in it then; where there is a template with it, or with most of it,
+            that is copied. None for a database that is made empty.
 
     Raises:
         StampMismatchError: there is a database of that name, and it is not this environment's.
+        StageError: there is no room for a copy of the template.
     """
     if project.database is None:
         return EnvironmentDatabase("", created=False, filled=False)
     names = environment.identity
-    wants_copy = commit and is_filled_with_fixtures(environment, project)
-    template = find_template(site, names, commit) if wants_copy else None
+    from_fixtures = start_of(environment, project) == "fixtures"
+    template = find_template(site, names, recipe) if recipe and from_fixtures else None
+    if template:
+        require_room(site, [template.template.name])
     ensured = site.postgres.ensure(
         database=names.database,
         role=names.role,
         password=database_password(site, names),
         connections=project.database.connections,
         stamp=stamp_of(site, names, kind),
-        template=template,
+        template=template.template if template else None,
     )
     return EnvironmentDatabase(
         names.database,
         created=ensured.created_database,
         filled=ensured.stamp.filled,
-        is_copy=ensured.created_database and template is not None,
+        template=template if ensured.created_database else None,
     )
 
 
@@ -125,10 +132,11 @@ def stamp_of(site: Site, identity: Identity, kind: Kind = "live") -> Stamp:
     )
 
 
-def is_filled_with_fixtures(environment: Environment, project: Project) -> bool:
-    """Whether a new database of an environment gets the project's fixtures."""
-    database = project.database
-    return bool(database and database.fixtures) and not environment.is_production
+def start_of(environment: Environment, project: Project) -> str:
+    """What an environment's new database has in it: `fixtures`, `empty` or another one's name."""
+    if environment.is_production:
+        return "empty"
+    return project.environments[environment.kind].start_from
 
 
 def bring_up(site: Site, delivered: Delivered, database: EnvironmentDatabase, step: Step) -> None:
@@ -137,7 +145,7 @@ def bring_up(site: Site, delivered: Delivered, database: EnvironmentDatabase, st
     Raises:
         StageError: as `migrate`.
     """
-    if database.is_copy:
+    if database.template and database.template.complete:
         step.note = "it has them from the template"
     else:
         migrate(site, delivered, step)
@@ -148,29 +156,50 @@ def fill(
 ) -> None:
     """Fill a database that has no data yet with the project's fixtures; never in production.
 
-    What comes of it is kept as a template, for the next one that the same commit is to fill.
+    What comes of it is kept as a template, for the next one that is to have the same.
 
     Args:
         site: the server.
         delivered: the release whose fixtures these are.
-        database: its database.
+        database: its database; its migrations have run.
         commit: the release's.
         step: told what came of it.
 
     Raises:
         StageError: the command failed; the next deploy runs it again.
     """
-    settings, stack = delivered.project.database, delivered.stack
-    command = settings.fixtures if settings else None
-    if not command:
+    settings, environment = delivered.project.database, delivered.environment
+    if settings is None:
         step.note = "the project has none"
         return
-    if delivered.environment.is_production:
+    if environment.is_production:
         step.note = "never in production"
         return
-    if database.filled:
-        step.note = "it has them from the template" if database.is_copy else "filled before"
+    start = start_of(environment, delivered.project)
+    if start != "fixtures":
+        step.note = f"not here: {environment.kind} starts from {start}"
+        site.postgres.mark_filled(database.name)
         return
+    if database.filled and not database.template:
+        step.note = "filled before"
+        return
+    if database.template:
+        step.note = "it has them from the template"
+        if database.template.complete:
+            return
+    elif settings.fixtures:
+        _run_fixtures(site, delivered, settings.fixtures, step)
+        site.postgres.mark_filled(database.name)
+    else:
+        step.note = "the project has none"
+        if not database.created:
+            return
+    kept = keep_template(site, delivered, commit)
+    step.note = "; ".join(filter(None, [step.note, kept]))
+
+
+def _run_fixtures(site: Site, delivered: Delivered, command: Sequence[str], step: Step) -> None:
+    stack = delivered.stack
     service = stack.migrate or next(iter(stack.background), None) or stack.web
     code = run_once(site, delivered, service, command, FIXTURES_SECONDS, step)
     if code:
@@ -178,5 +207,3 @@ def fill(
             f"the fixtures failed with exit code {code}",
             remedy="their last lines are above; the next deploy runs them again",
         )
-    site.postgres.mark_filled(database.name)
-    step.note = keep_template(site, delivered, commit)

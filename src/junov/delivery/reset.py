@@ -8,9 +8,11 @@ from junov.delivery.copying import copy_data
 from junov.delivery.delivered import Delivered
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.exchange import exchange, serving_with_database
-from junov.delivery.generations import kept_of, next_generation, replaced_at
+from junov.delivery.first_data import with_first_data
+from junov.delivery.generations import kept_of, live_identity, next_generation, replaced_at
 from junov.delivery.migrations import migrate
 from junov.delivery.provision import bring_up, ensure_database, fill
+from junov.delivery.room import require_room
 from junov.environments import Identity
 from junov.environments.identity import generation_of
 from junov.errors import StageError
@@ -21,7 +23,7 @@ from junov.steps import Steps
 def reset(
     site: Site, view: EnvironmentView, steps: Steps, *, wait: float | None = None
 ) -> dict[str, Any]:
-    """Give an environment a fresh database, with its migrations and fixtures.
+    """Give an environment a fresh database, with what a new one of its kind has.
 
     Args:
         site: the server.
@@ -36,8 +38,12 @@ def reset(
     def made(delivered: Delivered, commit: str, steps: Steps) -> None:
         environment, project = delivered.environment, delivered.project
         with steps.step("database", "Database") as step:
-            database = ensure_database(site, environment, project, kind="new", commit=commit)
+            require_room(site, [live_identity(site, environment.identity).database])
+            database = ensure_database(
+                site, environment, project, kind="new", recipe=delivered.recipe
+            )
             step.note = str(database)
+            database = with_first_data(site, delivered, database, step)
         with steps.step("migrate", "Migrate") as step:
             bring_up(site, delivered, database, step)
         with steps.step("fixtures", "Fixtures") as step:
@@ -95,6 +101,7 @@ def clone(
         del commit
         theirs = serving_with_database(site, source)
         with steps.step("database", "Database") as step:
+            require_room(site, [theirs.environment.identity.database])
             step.note = str(
                 ensure_database(site, delivered.environment, delivered.project, kind="new")
             )

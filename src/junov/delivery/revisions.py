@@ -9,11 +9,12 @@ can't be told from the files alone is left to Alembic.
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from configparser import Error as IniError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,13 @@ class Revision:
         id: what its file calls it.
         follows: the revisions before it; none for a first one, several for a merge.
         place: where its file says so.
+        content: a digest of its file.
     """
 
     id: str
     follows: tuple[str, ...]
     place: Place
+    content: str = ""
 
 
 def refuse_unclear_revisions(folder: ProjectFolder, stack: Stack) -> None:
@@ -81,11 +84,7 @@ def revision_problems(folder: ProjectFolder, model: Model, service: str | None) 
         Nothing, too, where it can't be told: without an `alembic.ini` in the project's folder or
         its build's, or where ids are made by code.
     """
-    if service not in model["services"]:
-        return []
-    roots = dict.fromkeys((folder.root, folder.root / folder.config.build.context))
-    ini = next((root / INI for root in roots if (root / INI).is_file()), None)
-    found = read_revisions(ini, folder) if ini else None
+    found = _found(folder, model, service)
     if found is None:
         return []
     revisions, unreadable = found
@@ -93,6 +92,22 @@ def revision_problems(folder: ProjectFolder, model: Model, service: str | None) 
         return unreadable
     broken = _broken(revisions)
     return broken or _several(revisions, may_be=_wants_all_heads(model["services"][service]))
+
+
+def revisions_of(folder: ProjectFolder, model: Model, service: str) -> list[Revision] | None:
+    """The revisions of the project's migrations; None where they can't be told. See above."""
+    found = _found(folder, model, service)
+    return found[0] if found and not found[1] else None
+
+
+def _found(
+    folder: ProjectFolder, model: Model, service: str | None
+) -> tuple[list[Revision], list[Problem]] | None:
+    if service not in model["services"]:
+        return None
+    roots = dict.fromkeys((folder.root, folder.root / folder.config.build.context))
+    ini = next((root / INI for root in roots if (root / INI).is_file()), None)
+    return read_revisions(ini, folder) if ini else None
 
 
 def heads(revisions: Sequence[Revision]) -> list[Revision]:
@@ -119,7 +134,8 @@ def read_revisions(ini: Path, folder: ProjectFolder) -> tuple[list[Revision], li
     for file in files:
         shown = folder.shown(file)
         try:
-            revision = _revision(ast.parse(file.read_bytes()), shown)
+            content = file.read_bytes()
+            revision = _revision(ast.parse(content), shown)
         except (SyntaxError, ValueError) as error:
             line = error.lineno or 0 if isinstance(error, SyntaxError) else 0
             why = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -128,7 +144,7 @@ def read_revisions(ini: Path, folder: ProjectFolder) -> tuple[list[Revision], li
             continue
         if revision is None:
             return None
-        revisions.append(revision)
+        revisions.append(replace(revision, content=hashlib.sha256(content).hexdigest()))
     return revisions, unreadable
 
 

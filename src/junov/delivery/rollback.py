@@ -9,6 +9,7 @@ from shlex import quote
 from typing import Any
 
 from junov.delivery.admission import pulled, refuse_foreign_network, require_edge
+from junov.delivery.backups.before import back_up_first
 from junov.delivery.delivered import (
     Delivered,
     find_release,
@@ -174,6 +175,8 @@ def rollback(
                 step.note = ensure_private_network(site, environment, project).subnets[0]
             with steps.step("database", "Database") as step:
                 step.note = str(ensure_database(site, environment, project))
+            if way.is_behind or (way.newer and command):
+                back_up_first(site, environment, steps)
             with _upgraded_again_on_failure(site, way, delivered, steps):
                 if way.newer and command:
                     with steps.step("downgrade", "Take the schema back") as step:

@@ -11,6 +11,7 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from junov.engine.execution import printed_by
 from junov.engine.inspection import (
     Container,
     Ended,
@@ -149,7 +150,7 @@ class Engine:
             with _translated("run a command in a container"):
                 given = {key: value.reveal() for key, value in (variables or {}).items()}
                 made = api.exec_create(container_id, list(argv), environment=given)
-                output = _within(timeout, lambda: bytes(api.exec_start(made["Id"])))
+                output = _within(timeout, lambda: printed_by(api, made["Id"]))
                 if output is None:
                     raise CommandError(
                         f"`{shlex.join(argv)}` had not ended after {timeout:g} s",

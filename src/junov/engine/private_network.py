@@ -1,8 +1,9 @@
 """An environment's private network: its own subnet, and the server's trusted containers in it.
 
-The edge and Postgres are connected into every private network; nothing else of the server is, and
-nothing of another environment. Connections survive a restart of those containers, but not their
-re-creation, so `connect_trusted` is what both a deploy and `junov server up` end with.
+The edge and Postgres are connected into every private network, and PgBouncer where there is one;
+nothing else of the server is, and nothing of another environment. Connections survive a restart of
+those containers, but not their re-creation, so `connect_trusted` is what both a deploy and `junov
+server up` end with.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ _TRIES = 20
 
 DATABASE_ALIAS = "dev.junov.database-alias"
 """A private network's label: the name under which its environment reaches Postgres."""
+
+PGBOUNCER_ALIAS = "pgbouncer"
+"""The name under which environments with a database reach PgBouncer, if the server has it."""
 
 
 def ensure_network(
@@ -130,16 +134,17 @@ def pool_conflicts(engine: Engine, server: str, pool: str) -> list[tuple[str, st
 
 
 def connect_trusted(engine: Engine, server: str, network: Network) -> list[str]:
-    """Connect the edge and Postgres into a private network.
+    """Connect the edge, Postgres and PgBouncer into a private network.
 
     Returns:
         The names of the containers that were not in it yet.
     """
     connected = []
     alias = network.labels.get(DATABASE_ALIAS)
-    for part, aliases in (("edge", ()), ("postgres", (alias,) if alias else None)):
-        if aliases is None:
-            continue  # a project without a database sees no Postgres at all
+    wanted: dict[str, tuple[str, ...]] = {"edge": ()}
+    if alias:  # a project without a database sees no Postgres at all
+        wanted |= {"postgres": (alias,), "pgbouncer": (PGBOUNCER_ALIAS,)}
+    for part, aliases in wanted.items():
         connected += [
             container.name
             for container in engine.containers({SERVER: server, PART: part})
@@ -149,7 +154,7 @@ def connect_trusted(engine: Engine, server: str, network: Network) -> list[str]:
 
 
 def connect_all(engine: Engine, server: str) -> dict[str, list[str]]:
-    """Connect the edge and Postgres into every private network of the server.
+    """Connect the edge, Postgres and PgBouncer into every private network of the server.
 
     Returns:
         Network → the containers that were not in it yet, for those that lacked one.

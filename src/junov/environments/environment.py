@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from junov.config.kinds import EnvironmentKind, Tier
 from junov.config.overlap import matched_part
-from junov.config.project import EnvironmentKind, Project, Tier
+from junov.config.project import Project
 from junov.environments.identity import Identity, branch_image_tag, identify
 from junov.errors import NotFoundError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from junov.config.project import Tier
+    from junov.config.kinds import Tier
     from junov.environments.environment import Environment, RefType
     from junov.environments.identity import Identity
 

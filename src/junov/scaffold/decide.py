@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from junov.config.kinds import EnvironmentKind
 from junov.config.project import (
     Build,
     ComposeFiles,
     Database,
-    EnvironmentKind,
     Migrate,
     Project,
     Test,

@@ -11,10 +11,11 @@ from ipaddress import ip_address
 from typing import Any, Literal
 
 from junov.databases.budget import ConnectionBudget, largest
-from junov.engine.private_network import pool_conflicts
+from junov.engine.private_network import DATABASE_ALIAS, pool_conflicts
 from junov.environments.labels import ENVIRONMENT, PART, PROJECT, SERVER
 from junov.environments.subnets import capacity
 from junov.errors import JunovError
+from junov.pgbouncer import are_current
 from junov.server.status import status
 from junov.site import Site
 
@@ -214,6 +215,29 @@ def _environments(site: Site) -> Finding:
     return Finding("", "ok", "the edge and every container are in their environment's network")
 
 
+def _pgbouncer(site: Site) -> Finding:
+    server = site.server
+    if not server.postgres.pgbouncer.enabled:
+        return Finding("", "ok", "there is none, as server.yaml has it")
+    poolers = site.engine.containers({SERVER: server.name, PART: "pgbouncer"}, all_states=False)
+    remedy = "bring it up to date with: junov server up"
+    if not poolers:
+        return Finding("", "failed", "PgBouncer does not run", remedy)
+    apart = [
+        f"{network.labels[PROJECT]}/{network.labels[ENVIRONMENT]}"
+        for network in site.engine.networks({SERVER: server.name})
+        if DATABASE_ALIAS in network.labels and network.name not in poolers[0].addresses
+    ]
+    if apart:
+        said = f"PgBouncer is not in the network of {', '.join(apart)}"
+        return Finding("", "failed", said, remedy)
+    if not are_current(site):
+        return Finding(
+            "", "failed", "its entries are not what Postgres and server.yaml say", remedy
+        )
+    return Finding("", "ok", "it leads to every environment's database")
+
+
 def _connections(site: Site) -> Finding:
     return judge_connections(site.postgres.connection_budget())
 
@@ -252,6 +276,7 @@ CHECKS: dict[str, Callable[[Site], Finding]] = {
     "clock": _clock,
     "server": _server,
     "connections": _connections,
+    "PgBouncer": _pgbouncer,
     "environments": _environments,
 }
 

@@ -17,6 +17,7 @@ from junov.engine.private_network import connect_all, ensure_network, pool_confl
 from junov.environments.labels import SERVER
 from junov.errors import UnavailableError
 from junov.locks import held
+from junov.pgbouncer import postgres_address, prepare, remove_files, write_entries
 from junov.secret import Secret
 from junov.server.images import ensure_images
 from junov.server.stack import images, postgres_folder, server_stack
@@ -64,7 +65,7 @@ def up(site: Site, steps: Steps) -> None:
                 f"{webproxy.name} {webproxy.subnets[0]}, {db_network.name} "
                 + (db_network.subnets[0])
             )
-        with steps.step("containers", "Edge, Postgres, registry") as step:
+        with steps.step("containers", "Containers") as step:
             config = _configuration(site, webproxy, db_network)
             for path, text in config.items():
                 _write_if_changed(path, text)
@@ -72,13 +73,22 @@ def up(site: Site, steps: Steps) -> None:
                 postgres_folder(site.home) / "password", site.password("postgres").reveal()
             )
             site.routes.write_dynamic_config(_dynamic_config(site, webproxy))
-            stack = server_stack(server, site.home, config)
+            address = ""
+            if server.postgres.pgbouncer.enabled:
+                prepare(site)
+                address = postgres_address(db_network.subnets[0])
+            stack = server_stack(server, site.home, config, postgres_address=address)
             write_private(site.home.stack_file, json.dumps(stack, indent=2))
             site.runtime.up_and_wait(site.home.stack_file, on_line=step.say)
         with steps.step("answers", "Ask Postgres and the edge") as step:
             site.postgres.secure_server()
             _wait_for_edge(site)
             step.note = f"PostgreSQL {site.postgres.server_version()}, {site.edge_url()}"
+        if server.postgres.pgbouncer.enabled:
+            with steps.step("pgbouncer", "Entries of PgBouncer") as step:
+                step.note = f"{write_entries(site)} entries"
+        else:
+            remove_files(site)
         with steps.step("environments", "Connect the environments' networks") as step:
             connected = connect_all(site.engine, server.name)
             step.note = ", ".join(connected) or "all were connected"

@@ -1,4 +1,4 @@
-"""The server's own stack as a compose model: edge, Postgres, registry. Pure."""
+"""The server's own stack as a compose model: edge, Postgres, PgBouncer, registry. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from junov.config.home import Home
 from junov.config.server import POSTGRES_PORT, Server
 from junov.edge.config import API_PORT, GRACE_SECONDS
 from junov.environments.labels import PART, SERVER
+from junov.pgbouncer import FOLDER as PGBOUNCER_FOLDER
+from junov.pgbouncer import user as pgbouncer_user
 
-PARTS = ("edge", "postgres", "registry")
+PARTS = ("edge", "postgres", "pgbouncer", "registry")
 
 _DATA = "/var/lib/postgresql/data"
 _CONFIG_HASH = "dev.junov.config"
@@ -22,10 +24,14 @@ _CONFIG_HASH = "dev.junov.config"
 def images(server: Server) -> dict[str, str]:
     """The images that the server runs, by part."""
     wanted = {"edge": server.edge.image, "postgres": server.postgres.image}
+    if server.postgres.pgbouncer.enabled:
+        wanted["pgbouncer"] = server.postgres.pgbouncer.image
     return {**wanted, "registry": server.registry.image} if server.registry.enabled else wanted
 
 
-def server_stack(server: Server, home: Home, config: Mapping[Path, str]) -> dict[str, Any]:
+def server_stack(
+    server: Server, home: Home, config: Mapping[Path, str], *, postgres_address: str = ""
+) -> dict[str, Any]:
     """The compose model of the server.
 
     Args:
@@ -33,11 +39,15 @@ def server_stack(server: Server, home: Home, config: Mapping[Path, str]) -> dict
         home: the state folder.
         config: the files that its containers read, with their contents. A service whose files
             change is re-created, because its hash of them changes.
+        postgres_address: the address that Postgres always has in its network, for PgBouncer;
+            without it, any.
     """
     services = {
         "edge": _edge(server, home.edge_folder),
-        "postgres": _postgres(server, postgres_folder(home)),
+        "postgres": _postgres(server, postgres_folder(home), postgres_address),
     }
+    if server.postgres.pgbouncer.enabled:
+        services["pgbouncer"] = _pgbouncer(server, home.pgbouncer_folder)
     volumes = {"postgres": _volume(server, "postgres")}
     if server.registry.enabled:
         services["registry"] = _registry(server)
@@ -95,7 +105,7 @@ def _edge(server: Server, folder: Path) -> dict[str, Any]:
     }
 
 
-def _postgres(server: Server, folder: Path) -> dict[str, Any]:
+def _postgres(server: Server, folder: Path, address: str) -> dict[str, Any]:
     settings = {
         "max_connections": server.postgres.connections,
         "shared_buffers": server.postgres.shared_buffers,
@@ -109,7 +119,7 @@ def _postgres(server: Server, folder: Path) -> dict[str, Any]:
         "image": server.postgres.image,
         "command": command,
         "environment": {"POSTGRES_PASSWORD_FILE": "/etc/junov/password"},
-        "networks": {server.db_network: {}},
+        "networks": {server.db_network: {"ipv4_address": address} if address else {}},
         "ports": [_port(POSTGRES_PORT, None, "127.0.0.1")],
         "volumes": [
             {"type": "volume", "source": "postgres", "target": _DATA},
@@ -126,6 +136,31 @@ def _postgres(server: Server, folder: Path) -> dict[str, Any]:
             "interval": "1s",
             "timeout": "3s",
             "retries": 120,
+        },
+    }
+
+
+def _pgbouncer(server: Server, folder: Path) -> dict[str, Any]:
+    return {
+        "image": server.postgres.pgbouncer.image,
+        # Said here rather than left to the image: each has a script of its own for it.
+        "entrypoint": ["pgbouncer", f"{PGBOUNCER_FOLDER}/pgbouncer.ini"],
+        "networks": {server.db_network: {}},
+        "volumes": [_bind(folder, PGBOUNCER_FOLDER)],
+        "user": pgbouncer_user(),
+        "cap_drop": ["ALL"],
+        "read_only": True,
+        # Each client takes one, and so does each connection to Postgres.
+        "ulimits": {
+            "nofile": server.postgres.pgbouncer.clients + server.postgres.connections + 100
+        },
+        "stop_grace_period": "10s",
+        "healthcheck": {
+            # Whether it listens, as the kernel tells: what could ask it is in no such image.
+            "test": ["CMD-SHELL", f"grep -q ':{POSTGRES_PORT:04X} 0*:0000 0A' /proc/net/tcp*"],
+            "interval": "1s",
+            "timeout": "3s",
+            "retries": 30,
         },
     }
 

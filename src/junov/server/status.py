@@ -15,7 +15,7 @@ class PartStatus:
     """One part of the server.
 
     Args:
-        part: edge, postgres or registry.
+        part: edge, postgres, pgbouncer or registry.
         state: the engine's word for it, or `absent`.
         health: healthy, unhealthy, starting; empty where nothing tells.
         image: what it runs, or is to run.

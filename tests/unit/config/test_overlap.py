@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from junov.config.kinds import EnvironmentKind
 from junov.config.overlap import kinds_that_collide, matched_part, matches, patterns_overlap
-from junov.config.project import EnvironmentKind
 from junov.environments.slug import slug
 
 

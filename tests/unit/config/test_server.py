@@ -9,7 +9,7 @@ import pytest
 from junov.config.home import Home
 from junov.config.schema import example
 from junov.config.server import Server, read_server
-from junov.errors import NotFoundError
+from junov.errors import ConfigError, NotFoundError
 
 
 def server_of(folder: Path, text: str) -> Server:
@@ -44,3 +44,15 @@ def test_its_own_networks_sort_before_every_private_one(tmp_path: Path) -> None:
 def test_the_registry_can_be_left_out(tmp_path: Path) -> None:
     assert server_of(tmp_path, "").repository("notes") == "127.0.0.1:5010/notes"
     assert server_of(tmp_path, "registry: {enabled: false}").repository("notes") is None
+
+
+def test_there_is_a_pooler_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    assert not server_of(tmp_path, "").postgres.pgbouncer.enabled
+    pooler = server_of(tmp_path, "postgres: {pgbouncer: {enabled: true}}").postgres.pgbouncer
+    assert (pooler.enabled, pooler.pool_size, pooler.clients) == (True, 10, 1000)
+
+
+@pytest.mark.parametrize("text", ["pool_size: 0", "clients: 1", "image: Upper", "port: 6432"])
+def test_what_a_pooler_cannot_be(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        server_of(tmp_path, f"postgres: {{pgbouncer: {{{text}}}}}")

@@ -22,7 +22,9 @@ from junov.environments.identity import (
 )
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-TEMPLATE = Template("junov", "notes", ("0003", "0004"), "a digest", "c0ffee", NOON, NOON)
+TEMPLATE = Template(
+    "junov", "notes", ("0003", "0004"), "a digest", ("ab", "cd"), "c0ffee", NOON, NOON
+)
 project_names = st.from_regex(r"[a-z](-?[a-z0-9]){0,23}", fullmatch=True).filter(
     lambda text: len(text) <= 24
 )
@@ -34,7 +36,9 @@ digests = st.text("0123456789abcdef", min_size=8, max_size=64)
 def test_what_is_written_is_read(
     heads: list[str], fixtures: str, commit: str, moment: datetime
 ) -> None:
-    template = Template("junov", "notes", tuple(heads), fixtures, commit, moment, NOON)
+    template = Template(
+        "junov", "notes", tuple(heads), fixtures, tuple(heads), commit, moment, NOON
+    )
     assert read_template(template.to_comment()) == template
 
 

@@ -12,9 +12,12 @@ from typing import Any
 from junov.config.server import POSTGRES_PORT
 from junov.databases import Address
 from junov.databases.dump import Snapshot, dump_command, end_dumps, snapshot
+from junov.delivery.backups.copies import copies_of, copy_backups
+from junov.delivery.backups.encryption import encrypting
 from junov.delivery.backups.record import (
     Backup,
     backups_folder,
+    backups_lock,
     free_name,
     keep,
     list_backups,
@@ -24,20 +27,25 @@ from junov.delivery.backups.record import (
     remove_leftovers,
     unfinished_file,
 )
-from junov.delivery.backups.streams import command_line, megabytes, write_out
+from junov.delivery.backups.streams import as_it_is, command_line, megabytes, write_out
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.generations import live_identity
 from junov.delivery.provision import stamp_of
 from junov.delivery.values import database_password
 from junov.environments import Identity
 from junov.errors import JunovError, StageError
-from junov.locks import held, who
+from junov.locks import who
 from junov.site import Site
 from junov.steps import Steps
 
 
 def back_up(
-    site: Site, view: EnvironmentView, steps: Steps, *, wait: float | None = None
+    site: Site,
+    view: EnvironmentView,
+    steps: Steps,
+    *,
+    wait: float | None = None,
+    generation: int | None = None,
 ) -> dict[str, Any]:
     """Write an environment's live database to a file, and remove the backups that are too old.
 
@@ -46,38 +54,35 @@ def back_up(
         view: the environment.
         steps: shows what is done.
         wait: seconds to wait for another backup of this environment; an hour without.
+        generation: of which generation of its database; of the live one without.
 
     Returns:
         The backup without its tables, and what was removed, for people and machines.
 
     Raises:
         StageError: the environment has no database, or the backup failed; then there is none.
+        NotCopiedError: there is one, but not in the bucket.
         UnavailableError: Postgres does not answer or refuses.
         LockedError: another backup takes longer than `wait`.
     """
-    began, now = time.monotonic(), datetime.now(UTC)
     # The environment's own turn isn't taken, and nobody waits for this: a dump reads one snapshot,
     # which neither readers nor writers notice, and a database that takes the place of this one
     # meanwhile leaves it there. Only a migration that alters a table waits until it has been read,
     # for no longer than its lock timeout. This lock keeps two backups from each other's leftovers.
-    with held(
-        site.home.locks_folder,
-        f"{view.identity.lock}_backups",
-        purpose=f"backup of {view.name}",
-        wait=3600 if wait is None else wait,
-        waiting=steps.saying("backup"),
-    ):
-        identity = live_identity(site, view.identity)
+    purpose = f"backup of {view.name}"
+    with backups_lock(site, view.identity, steps, purpose=purpose, wait=wait):
+        names = view.identity
+        identity = names.at(generation) if generation else live_identity(site, names)
         _require_database(site, identity)
-        own = own_address(site, identity)
-        name = free_name(site, identity, now)
+        own, limits = own_address(site, identity), site.server.postgres.backups
+        name = free_name(site, identity, datetime.now(UTC))
         unfinished = unfinished_file(site, identity, name)
         with _or_nothing(view, unfinished, own):
             make_folder(unfinished.parent)
             remove_leftovers(site, identity)
             end_dumps(own)
+            taken_at, began = datetime.now(UTC), time.monotonic()
             with snapshot(own) as moment:
-                taken_at = datetime.now(UTC)
                 heads = moment.heads()
                 with steps.step("dump", f"Dump {identity.database}") as step:
                     size, sha256 = _dump(site, identity, moment, unfinished, step.say)
@@ -100,19 +105,29 @@ def back_up(
                 seconds=round(time.monotonic() - began, 3),
                 who=who(),
                 tables=tables,
+                encrypted_to=limits.encrypt_to,
             )
             with steps.step("keep", "Keep it") as step:
                 keep(site, identity, backup)
                 step.note = str(backups_folder(site, identity) / f"{name}.dump")
+        # Of several generations none makes way for another.
+        gone: list[Backup] = []
         with steps.step("prune", "Remove what is too old") as step:
-            limits = site.server.postgres.backups
-            gone = outdated(list_backups(site, identity), limits, datetime.now(UTC))
+            if generation is None:
+                gone = outdated(list_backups(site, identity), limits, datetime.now(UTC))
             for each in gone:
                 remove(site, identity, each)
             step.note = ", ".join(each.name for each in gone) or "nothing is"
+        copies = copies_of(site, identity)
+        if copies:
+            copy_backups(site, identity, copies, backup, steps)
     said = backup.to_json()
     del said["tables"]
-    return {**said, "removed": [each.name for each in gone]}
+    return {
+        **said,
+        "removed": [each.name for each in gone],
+        "copied_to": copies.place if copies else "",
+    }
 
 
 def own_address(site: Site, identity: Identity) -> Address:
@@ -122,8 +137,13 @@ def own_address(site: Site, identity: Identity) -> Address:
     return Address("127.0.0.1", port, identity.role, password, identity.database)
 
 
+def has_database(site: Site, identity: Identity) -> bool:
+    """Whether there is a database of that name, and it is the environment's."""
+    return stamp_of(site, identity).matches(site.postgres.stamp(identity.database))
+
+
 def _require_database(site: Site, identity: Identity) -> None:
-    if not stamp_of(site, identity).matches(site.postgres.stamp(identity.database)):
+    if not has_database(site, identity):
         raise StageError(
             f"{identity.name} has no database that could be backed up",
             remedy="see what there is with: junov db ls",
@@ -139,6 +159,7 @@ def _dump(
 ) -> tuple[int, str]:
     command = dump_command(identity.database, moment.name)
     argv = command_line(site, command)
+    recipients = site.server.postgres.backups.encrypt_to
     unfinished.touch(mode=0o600)
     with unfinished.open("wb") as file:
         return write_out(
@@ -148,6 +169,7 @@ def _dump(
             file,
             doing=f"dump {identity.database}",
             report=report,
+            carry=encrypting(recipients) if recipients else as_it_is,
         )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,9 @@ from junov.config.server import Backups
 from junov.databases.checksums import LARGE_OBJECTS, TableSum
 from junov.environments import Identity
 from junov.errors import NotFoundError
+from junov.locks import held
 from junov.site import Site
+from junov.steps import Steps
 
 FORMAT = 1
 
@@ -43,12 +46,13 @@ class Backup:
         release: the release that served; None where nothing did.
         commit: that release's commit; empty where nothing served.
         heads: where the migrations stood.
-        size_bytes: the size of the dump.
-        sha256: the SHA-256 of the dump, in hexadecimal.
+        size_bytes: the size of the file, as it lies there.
+        sha256: the SHA-256 of the file, in hexadecimal.
         postgres: the version of the Postgres that it was taken from.
-        seconds: how long it took.
+        seconds: how long it took, from that moment on.
         who: who took it.
         tables: what was in each table, by its name with its schema.
+        encrypted_to: the public keys (age) that it is encrypted to; none where it is not.
     """
 
     name: str
@@ -65,11 +69,17 @@ class Backup:
     seconds: float
     who: str
     tables: dict[str, TableSum]
+    encrypted_to: tuple[str, ...] = ()
 
     @property
     def moment(self) -> datetime:
         """When it was taken."""
         return datetime.fromisoformat(self.taken_at)
+
+    @property
+    def ended_at(self) -> datetime:
+        """When it was there, after all that it took."""
+        return self.moment + timedelta(seconds=self.seconds)
 
     @property
     def table_count(self) -> int:
@@ -98,18 +108,31 @@ def unfinished_file(site: Site, identity: Identity, name: str) -> Path:
 
 def list_backups(site: Site, identity: Identity) -> list[Backup]:
     """The backups of an environment, the newest first; files of another format are passed over."""
-    paths = backups_folder(site, identity).glob("*.json")
-    found = (_read(path) for path in sorted(paths, key=lambda path: path.stem, reverse=True))
-    return [each for each in found if each and dump_file(site, identity, each.name).is_file()]
+    found = map(_read, backups_folder(site, identity).glob("*.json"))
+    there = (each for each in found if each and dump_file(site, identity, each.name).is_file())
+    return newest_first(there)
+
+
+def newest_first(backups: Iterable[Backup]) -> list[Backup]:
+    """Backups in the order in which they are listed."""
+    return sorted(backups, key=lambda each: (each.moment, each.name), reverse=True)
 
 
 def find_backup(site: Site, identity: Identity, name: str | None) -> Backup:
-    """A backup of an environment by its name; the newest without one.
+    """A backup of an environment that is here, by its name; the newest without one.
 
     Raises:
         NotFoundError: there is no such backup.
     """
-    found = list_backups(site, identity)
+    return chosen(list_backups(site, identity), identity, name)
+
+
+def chosen(found: Sequence[Backup], identity: Identity, name: str | None) -> Backup:
+    """One of an environment's backups, by its name; the first without one.
+
+    Raises:
+        NotFoundError: there is no such backup.
+    """
     if not found:
         raise NotFoundError(
             f"there is no backup of {identity.name}",
@@ -134,6 +157,37 @@ def free_name(site: Site, identity: Identity, now: datetime) -> str:
     return name
 
 
+@contextmanager
+def backups_lock(
+    site: Site, identity: Identity, steps: Steps, *, purpose: str, wait: float | None = None
+) -> Iterator[None]:
+    """Keeps runs that write an environment's backups from each other's unfinished files.
+
+    Args:
+        site: the server.
+        identity: the environment.
+        steps: told who holds it.
+        purpose: what for, told to whoever waits.
+        wait: seconds to wait; an hour without.
+
+    Raises:
+        LockedError: another run holds it for longer.
+    """
+    with held(
+        site.home.locks_folder,
+        f"{identity.lock}_backups",
+        purpose=purpose,
+        wait=3600 if wait is None else wait,
+        waiting=steps.saying("backup"),
+    ):
+        yield
+
+
+def is_name(text: str) -> bool:
+    """Whether a backup can be called that."""
+    return re.fullmatch(_NAME, text) is not None
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder of an environment's backups, closed to others."""
     for each in (folder.parent, folder):
@@ -146,7 +200,7 @@ def keep(site: Site, identity: Identity, backup: Backup) -> None:
     unfinished.replace(dump_file(site, identity, backup.name))
     _sync(unfinished.parent)
     record = unfinished.with_name(f"{backup.name}.json")
-    write_private(record, json.dumps(backup.to_json(), indent=2))
+    write_private(record, as_text(backup))
     _sync(record)
     _sync(unfinished.parent)
 
@@ -185,23 +239,39 @@ def outdated(backups: Sequence[Backup], limits: Backups, now: datetime) -> list[
         limits: what `server.yaml` says.
         now: the time.
     """
-    newest_first = sorted(backups, key=lambda each: (each.moment, each.name), reverse=True)
     oldest = now - timedelta(seconds=limits.time)
     return [
         each
-        for index, each in enumerate(newest_first)
+        for index, each in enumerate(newest_first(backups))
         if index and (index >= limits.count or each.moment < oldest)
     ]
 
 
+def as_text(backup: Backup) -> str:
+    """What stands in the JSON."""
+    return json.dumps(backup.to_json(), indent=2)
+
+
+def as_backup(text: str | bytes, name: str) -> Backup | None:
+    """The backup of a JSON; None where that is no JSON of a backup of this name and format."""
+    try:
+        data = json.loads(text)
+        if data.pop("format") != FORMAT or data["name"] != name or not is_name(name):
+            return None
+        data["tables"] = {table: TableSum(**each) for table, each in data["tables"].items()}
+        for listed in ("heads", "encrypted_to"):
+            # Earlier versions of junov encrypted nothing, and don't say so.
+            data[listed] = tuple(data.get(listed, ()))
+        backup = Backup(**data)
+        return backup if backup.moment.tzinfo else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def _read(path: Path) -> Backup | None:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data.pop("format") != FORMAT or data["name"] != path.stem:
-            return None
-        data["tables"] = {name: TableSum(**each) for name, each in data["tables"].items()}
-        return Backup(**{**data, "heads": tuple(data["heads"])})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return as_backup(path.read_bytes(), path.stem)
+    except OSError:
         return None
 
 

@@ -16,14 +16,24 @@ from junov.databases import Address
 from junov.databases.checksums import differences
 from junov.databases.dump import restore_command, sums_of
 from junov.delivery.backups.backup import own_address
+from junov.delivery.backups.copies import fetch_missing
+from junov.delivery.backups.encryption import decrypting, read_keys
 from junov.delivery.backups.record import Backup, dump_file, find_backup
-from junov.delivery.backups.streams import command_line, megabytes, read_in, sha256_of
+from junov.delivery.backups.streams import (
+    Carry,
+    as_it_is,
+    command_line,
+    megabytes,
+    read_in,
+    sha256_of,
+)
 from junov.delivery.delivered import Delivered
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.exchange import exchange
-from junov.delivery.generations import next_generation
+from junov.delivery.generations import live_identity, next_generation
 from junov.delivery.migrations import migrate
 from junov.delivery.provision import ensure_database, stamp_of
+from junov.delivery.room import require_room
 from junov.environments import Identity
 from junov.environments.identity import verify_name
 from junov.errors import StageError
@@ -75,6 +85,19 @@ class Verified:
         return {**asdict(self), "differs": self.differs}
 
 
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """The dump of a backup that was checked.
+
+    Args:
+        file: the file, at its start.
+        carry: brings what is in it to whoever restores it.
+    """
+
+    file: BinaryIO
+    carry: Carry
+
+
 def restore(
     site: Site,
     view: EnvironmentView,
@@ -100,17 +123,19 @@ def restore(
         StageError: its file is damaged, or as `exchange`; the old database stays the live one.
         Others as `exchange`.
     """
-    with checked(site, view.identity, backup, steps) as file:
+    with checked(site, view.identity, backup, steps) as dump:
 
         def restored(delivered: Delivered, commit: str, steps: Steps) -> None:
             del commit
             identity = delivered.environment.identity
             with steps.step("database", "Database") as step:
+                like = live_identity(site, identity).database
+                require_room(site, [like], at_least=backup.size_bytes)
                 step.note = str(
                     ensure_database(site, delivered.environment, delivered.project, kind="new")
                 )
             with steps.step("restore", f"Restore {backup.name}") as step:
-                _restore(site, own_address(site, identity), file, step)
+                _restore(site, own_address(site, identity), dump, step)
                 site.postgres.mark_filled(identity.database)
             with steps.step("migrate", "Migrate") as step:
                 migrate(site, delivered, step)
@@ -157,11 +182,11 @@ def verify(
             wait=3600 if wait is None else wait,
             waiting=steps.saying("verify"),
         ),
-        checked(site, view.identity, backup, steps) as file,
+        checked(site, view.identity, backup, steps) as dump,
         _scratch(site, view.identity) as own,
     ):
         with steps.step("restore", f"Restore it into {own.database}") as step:
-            _restore(site, own, file, step)
+            _restore(site, own, dump, step)
         with steps.step("checksums", "Compare every table") as step:
             found = sums_of(own, step.say)
             differing = differences(backup.tables, found)
@@ -181,15 +206,17 @@ def verify(
 
 
 @contextmanager
-def checked(site: Site, identity: Identity, backup: Backup, steps: Steps) -> Iterator[BinaryIO]:
+def checked(site: Site, identity: Identity, backup: Backup, steps: Steps) -> Iterator[Dump]:
     """The dump of a backup for the time of a `with` block, if it is what was written.
 
     Raises:
         NotFoundError: it has gone.
-        StageError: it is damaged, or can't be read.
+        StageError: it is damaged, or can't be read; or it is encrypted, and the key for it isn't
+            there.
     """
     path = dump_file(site, identity, backup.name)
     again = f"take another backup: junov db backup {quote(identity.name)}"
+    fetch_missing(site, identity, backup, steps)
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -210,7 +237,11 @@ def checked(site: Site, identity: Identity, backup: Backup, steps: Steps) -> Ite
                     remedy=f"use an older one, or {again}",
                 )
             step.note = megabytes(size)
-        yield file
+            carry: Carry = as_it_is
+            if backup.encrypted_to:
+                carry = decrypting(read_keys(site), file)
+                step.note += ", encrypted"
+        yield Dump(file, carry)
 
 
 @contextmanager
@@ -242,14 +273,15 @@ def _scratch(site: Site, identity: Identity) -> Iterator[Address]:
         site.postgres.drop_generation(name, stamp)
 
 
-def _restore(site: Site, own: Address, file: BinaryIO, step: Step) -> None:
+def _restore(site: Site, own: Address, dump: Dump, step: Step) -> None:
     argv = command_line(site, restore_command(own.database))
     read_in(
         argv,
         site.tools.env,
         own.password,
-        file,
+        dump.file,
         doing=f"restore into {own.database}",
         report=step.say,
+        carry=dump.carry,
     )
     step.note = f"into {own.database}"

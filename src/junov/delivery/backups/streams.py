@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Protocol
 
 from junov.engine.compose import exec_argv
 from junov.errors import StageError
@@ -24,6 +24,26 @@ from junov.secret import Secret, redact
 from junov.site import Site
 
 Report = Callable[[str], None]
+
+
+class Source(Protocol):
+    """What bytes come from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most so many of them; none at the end."""
+        ...
+
+
+class Target(Protocol):
+    """Where bytes go to."""
+
+    def write(self, piece: bytes, /) -> int:
+        """Take all of them."""
+        ...
+
+
+Carry = Callable[[Source, Target], None]
+"""Carries all that comes from one to the other, as it is or changed on the way."""
 
 _PIECE = 2**20
 _LONGEST_SECONDS = 6 * 3600.0
@@ -40,6 +60,12 @@ def command_line(site: Site, command: Sequence[str]) -> list[str]:
     return exec_argv(site.tools.docker, container, command, ["PGPASSWORD"], terminal=False)
 
 
+def as_it_is(source: Source, target: Target) -> None:
+    """Carries bytes unchanged."""
+    while piece := source.read(_PIECE):
+        target.write(piece)
+
+
 def write_out(
     argv: Sequence[str],
     env: Mapping[str, str],
@@ -48,6 +74,7 @@ def write_out(
     *,
     doing: str,
     report: Report,
+    carry: Carry = as_it_is,
 ) -> tuple[int, str]:
     """Write what a command prints to a file, on the disk when this returns.
 
@@ -58,6 +85,7 @@ def write_out(
         file: where to.
         doing: what is done, for the error: "could not <doing>".
         report: told how much there is, now and then.
+        carry: brings it into the file.
 
     Returns:
         The number of bytes, and their SHA-256 in hexadecimal.
@@ -66,18 +94,12 @@ def write_out(
         StageError: the command failed, is missing or took more than six hours.
         OSError: the file could not be written.
     """
-    digest, size, told = hashlib.sha256(), 0, _Now()
+    written = _Written(file, report)
     with _running(argv, env, password, doing) as child:
-        source = _pipe(child.stdout)
-        while piece := source.read(_PIECE):
-            file.write(piece)
-            digest.update(piece)
-            size += len(piece)
-            if told.is_due():
-                report(f"{megabytes(size)} written")
+        carry(_pipe(child.stdout), written)
     file.flush()
     os.fsync(file.fileno())
-    return size, digest.hexdigest()
+    return written.size, written.digest.hexdigest()
 
 
 def read_in(
@@ -88,21 +110,17 @@ def read_in(
     *,
     doing: str,
     report: Report,
+    carry: Carry = as_it_is,
 ) -> None:
     """Let a command read a file, from where the file stands.
 
     Args and Raises as `write_out`.
     """
-    size, told = 0, _Now()
     with _running(argv, env, password, doing) as child:
         target = _pipe(child.stdin)
         # Where the command has ended before its input, it says itself why.
         with contextlib.suppress(BrokenPipeError):
-            while piece := file.read(_PIECE):
-                target.write(piece)
-                size += len(piece)
-                if told.is_due():
-                    report(f"{megabytes(size)} read")
+            carry(_Read(file, report), target)
         with contextlib.suppress(BrokenPipeError):
             target.close()
 
@@ -123,6 +141,38 @@ def sha256_of(file: BinaryIO, report: Report) -> tuple[int, str]:
 def megabytes(size: int) -> str:
     """A number of bytes as a person is told it."""
     return f"{size / 10**6:.1f} MB" if size < 10**9 else f"{size / 10**9:.2f} GB"
+
+
+class _Written:
+    """A file that is written, with how much that is and its digest."""
+
+    def __init__(self, file: BinaryIO, report: Report) -> None:
+        self.size, self.digest = 0, hashlib.sha256()
+        self._file, self._report, self._told = file, report, _Now()
+
+    def write(self, piece: bytes) -> int:
+        """See `Target.write`."""
+        self._file.write(piece)
+        self.digest.update(piece)
+        self.size += len(piece)
+        if self._told.is_due():
+            self._report(f"{megabytes(self.size)} written")
+        return len(piece)
+
+
+class _Read:
+    """A file that is read, with how much that is."""
+
+    def __init__(self, file: BinaryIO, report: Report) -> None:
+        self._size, self._file, self._report, self._told = 0, file, report, _Now()
+
+    def read(self, size: int = -1) -> bytes:
+        """See `Source.read`."""
+        piece = self._file.read(size)
+        self._size += len(piece)
+        if self._told.is_due():
+            self._report(f"{megabytes(self._size)} read")
+        return piece
 
 
 class _Now:

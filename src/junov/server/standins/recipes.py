@@ -19,6 +19,7 @@ SUITE = "bookworm"
 FOLDERS: Mapping[str, str] = {
     "python:3.11-slim-bookworm": "python",
     "postgres:15-bookworm": "postgres",
+    "pgbouncer:1.18-bookworm": "pgbouncer",
     "registry:2.8.2": "registry",
     "traefik:v3.7": "traefik",
 }
