@@ -64,10 +64,15 @@ class _Double(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    block_on_close = False  # the client keeps its connections
+
+
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     path = str(tmp_path / "docker.sock")
-    with socketserver.ThreadingUnixStreamServer(path, _Double) as server:
+    with _Server(path, _Double) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
         yield Engine()

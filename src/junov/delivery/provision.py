@@ -205,5 +205,5 @@ def _run_fixtures(site: Site, delivered: Delivered, command: Sequence[str], step
     if code:
         raise StageError(
             f"the fixtures failed with exit code {code}",
-            remedy="their last lines are above; the next deploy runs them again",
+            remedy="their last lines are above; mend them and do this again",
         )
