@@ -75,10 +75,9 @@ def exchange(
         refuse_protected(serving)
         live = site.journal.release(view, serving.release)
         old = serving.environment.identity.database
-        # One that somebody has renamed still has its role, and is refused.
-        lost = old not in site.postgres.names()
+        lost = is_lost(site, serving)
+        require_fresh_backup(site, serving)
         if not lost:
-            require_fresh_backup(site, serving)
             settle(site, serving)
         number = next_number(site, serving.environment)
         identity = choose(serving.environment.identity)
@@ -156,8 +155,18 @@ def refuse_protected(serving: Delivered) -> None:
         )
 
 
+def is_lost(site: Site, serving: Delivered) -> bool:
+    """Whether Postgres has neither the live database nor its role any more.
+
+    One that somebody has renamed still has its role.
+    """
+    return serving.environment.identity.database not in site.postgres.names()
+
+
 def require_fresh_backup(site: Site, serving: Delivered, *, then: str = "") -> None:
     """Refuse to replace production's database without a backup of the last minutes.
+
+    Where Postgres has lost it, there is nothing that could be backed up, or replaced.
 
     Args:
         site: the server.
@@ -168,7 +177,7 @@ def require_fresh_backup(site: Site, serving: Delivered, *, then: str = "") -> N
         StageError: there is none of this database that ended in the last 15 minutes.
     """
     environment = serving.environment
-    if not environment.is_production:
+    if not environment.is_production or is_lost(site, serving):
         return
     newest = next(iter(list_backups(site, environment.identity)), None)
     if newest and newest.database == environment.identity.database:
