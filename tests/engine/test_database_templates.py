@@ -128,6 +128,20 @@ def traces(rig: Rig, role: str, database: str) -> list[Any]:
     )
 
 
+def test_nothing_is_left_to_be_written_on_the_pages_of_a_large_copy(
+    rig: Rig, source: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "BY_FILE_FROM", 0)
+    target = identify(source.project, "target")
+    make(rig, target, template=template_of(rig, source))
+    with login(rig, target) as session:
+        pages = session.execute(
+            "SELECT relpages, relallvisible FROM pg_class WHERE relname = 'notes'"
+        ).fetchone()
+    assert pages is not None
+    assert pages[0] == pages[1] > 0
+
+
 @pytest.mark.parametrize("by_file_from", [0, 10**12], ids=["file_copy", "wal_log"])
 def test_what_is_copied_from_a_template_is_the_same_and_the_new_roles_own(
     rig: Rig, source: Identity, monkeypatch: pytest.MonkeyPatch, by_file_from: int

@@ -47,10 +47,7 @@ def copy(
     from psycopg import errors, sql
 
     clear(admin, unfinished)
-    row = admin.execute(
-        "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s", (source,)
-    ).fetchone()
-    strategy = "file_copy" if row and row[0] >= BY_FILE_FROM else "wal_log"
+    strategy = "file_copy" if is_large(admin, source) else "wal_log"
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {} CONNECTION LIMIT 0")
     names = sql.Identifier(unfinished), sql.Identifier(source), sql.Identifier(strategy)
     try:
@@ -66,6 +63,14 @@ def copy(
         ) from None
     with open_database(unfinished) as inside:
         hand_over(inside, old, new)
+
+
+def is_large(admin: Connection[Any], database: str) -> bool:
+    """Whether a database is so large that its files are copied rather than its pages."""
+    row = admin.execute(
+        "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s", (database,)
+    ).fetchone()
+    return row is not None and row[0] >= BY_FILE_FROM
 
 
 def clear(admin: Connection[Any], unfinished: str) -> None:
