@@ -16,6 +16,8 @@ from junov.errors import Problem
 Tier = Literal["production", "staging", "testing", "development", "other"]
 """GitLab's deployment tiers, so that both sides use the same words."""
 
+Start = Literal["automatic", "manual"]
+"""How a job of a pipeline starts."""
 
 STARTS = ("fixtures", "empty")
 """What a new database can have in it, beside what another environment has."""
@@ -32,7 +34,26 @@ class EnvironmentKind(Model):
     )
     tier: Tier = Field("development", description="How much it is protected.")
     expires: Duration | None = Field(None, description="How long it stays without a deploy.")
-    limit: int | None = Field(None, ge=1, le=500, description="How many of this kind there may be.")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        le=500,
+        description="How many of this kind may run at once; one more stops the least recently "
+        "used.",
+    )
+    keep: Duration = Field(
+        604800,
+        description="How long a stopped environment's database is kept, for a branch that comes "
+        "back.",
+    )
+    deploy: Start = Field(
+        "automatic",
+        description="Whether a pipeline deploys it by itself, or waits for somebody to press the "
+        "button.",
+    )
+    merge_request: Start = Field(
+        "manual", description="The same, for the pipelines of merge requests."
+    )
     replicas: int | None = Field(
         None, ge=1, le=32, description="Instead of `web.replicas`, in environments of this kind."
     )

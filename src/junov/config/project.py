@@ -18,9 +18,11 @@ from junov.config.fields import (
     Pause,
     Port,
     ProjectPath,
+    RefPattern,
     UrlPath,
     VariableName,
 )
+from junov.config.gitlab import GitLab
 from junov.config.kinds import EnvironmentKind, problems_of_kinds
 from junov.config.validation import Model, in_file_order, validate
 from junov.config.yamlfile import YamlFile, read_yaml
@@ -221,12 +223,18 @@ class Project(Model):
         "from the shell or the CI job that deploys.",
     )
     stable: str | None = Field(None, description="The branch whose image is also tagged `latest`.")
+    versions: RefPattern = Field(
+        "v*",
+        description="The git tags that are versions: the image of such a commit gets the tag as "
+        "well, and is not built again.",
+    )
     environments: Mapping[Name, EnvironmentKind] = Field(
         min_length=1, description="The kinds of environments, by name.", examples=["{…}"]
     )
     allow: tuple[Waiver, ...] = Field(
         (), strict=False, description="Findings of the guard that this project accepts."
     )
+    gitlab: GitLab = Field(GitLab(), description="The project on GitLab.")
 
     def web_in(self, kind: str) -> Web:
         """The web service as environments of one kind have it."""
