@@ -1,4 +1,4 @@
-"""The `gitlab` section of `junov.yaml`: what the rendered pipeline and `junov gitlab` have to know."""
+"""The section `gitlab` of `junov.yaml`: what the pipeline and `junov gitlab` have to know."""
 
 from __future__ import annotations
 
