@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 UV := .tools/uv/bin/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine lock check docs unit test soak bench demo demo-down clean
+.PHONY: help setup engine lock check docs tools unit test soak bench demo demo-down clean
 
 help: ## List what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -28,14 +28,17 @@ check: setup ## Lint, format, types, and the floors that imports keep to
 	.venv/bin/lint-imports
 	$(PYTHON) scripts/docs.py --check
 
-unit: setup ## Test everything that needs no engine
+tools: setup ## Install what only tests need
+	@scripts/test-tools
+
+unit: tools ## Test everything that needs no engine
 	.venv/bin/pytest -m "not engine" -n auto
 
-test: engine ## Test everything, with real containers
+test: engine tools ## Test everything, with real containers
 	.venv/bin/pytest -m "not engine" -n auto
 	.venv/bin/pytest -m engine
 
-soak: engine ## Test what takes long: every kill, at random too, and every fault (SEED=n: again)
+soak: engine tools ## Test what takes long: every kill, at random too, and every fault (SEED=n: again)
 	.venv/bin/pytest tests/engine --soak $(if $(SEED),--soak-seed $(SEED))
 
 bench: engine ## Measure it (ONLY=time, concurrency, lost or fresh for one part)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from junov.cli import options
+from junov.cli.pipeline import event as event_option
 from junov.cli.progress import shown
 from junov.cli.tables import print_result
 from junov.delivery.source import Source, open_source
+from junov.pipeline import Event, EventName
 from junov.site import Site
 from junov.steps import Steps
 
@@ -76,6 +78,11 @@ def build(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the JUnit report to this file.",
 )
+@click.option(
+    "--coverage",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the coverage report to this file.",
+)
 def test(
     ref: str | None,
     start: Path,
@@ -84,6 +91,7 @@ def test(
     as_json: bool,
     again: bool,
     report: Path | None,
+    coverage: Path | None,
 ) -> None:
     """Test a built image, pulled from the registry by its digest.
 
@@ -93,7 +101,8 @@ def test(
     from junov.delivery.testing import run_tests as story
 
     def run_story(source: Source, steps: Steps) -> dict[str, Any]:
-        return story(source, Site(), steps, again=again, report=report).to_json()
+        result = story(source, Site(), steps, again=again, report=report, coverage=coverage)
+        return result.to_json()
 
     _run(run_story, ref, start, verbose=verbose, as_json=as_json, allow_dirty=allow_dirty)
 
@@ -118,6 +127,13 @@ def promote(ref: str | None, start: Path, allow_dirty: bool, verbose: bool, as_j
 @options.stage
 @options.no_wait
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the URL and the release to this file as NAME=value lines, which GitLab takes as a "
+    "dotenv report.",
+)
 def deploy(
     ref: str | None,
     start: Path,
@@ -126,6 +142,7 @@ def deploy(
     as_json: bool,
     no_wait: bool,
     dry_run: bool,
+    output: Path | None,
 ) -> None:
     """Deliver a promoted image to its environment.
 
@@ -138,7 +155,12 @@ def deploy(
     def run_story(source: Source, steps: Steps) -> dict[str, Any]:
         if dry_run:
             return plan(source, Site(), steps)
-        return story(source, Site(), steps, wait=0 if no_wait else None)
+        result = story(source, Site(), steps, wait=0 if no_wait else None)
+        if output:
+            lines = {"JUNOV_URL": result["url"], "JUNOV_RELEASE": result["release"]}
+            text = "".join(f"{key}={value}\n" for key, value in lines.items())
+            output.write_text(text, encoding="utf-8")
+        return result
 
     _run(run_story, ref, start, verbose=verbose, as_json=as_json, allow_dirty=allow_dirty)
 
@@ -146,20 +168,50 @@ def deploy(
 @click.command()
 @options.stage
 @options.no_wait
+@options.yes
+@event_option
+@click.option("--job", default="", metavar="JOB", help="This job alone, also one started by hand.")
+@click.option("--from", "first", default="", metavar="JOB", help="This job and what depends on it.")
+@click.option("--dry-run", is_flag=True, help="Say which jobs would run, and run none.")
 def run(
-    ref: str | None, start: Path, allow_dirty: bool, verbose: bool, as_json: bool, no_wait: bool
+    ref: str | None,
+    start: Path,
+    allow_dirty: bool,
+    verbose: bool,
+    as_json: bool,
+    no_wait: bool,
+    yes: bool,
+    event: str,
+    job: str,
+    first: str,
+    dry_run: bool,
 ) -> None:
-    """Lint, build, test, promote and deploy a branch or tag.
+    """Run the pipeline of a branch or tag: lint, build, test, promote and deploy.
 
-    REF is a branch or tag; without it, what is checked out. A ref that no environment is for ends
-    after its tests.
+    REF is a branch or tag; without it, what is checked out. It is what GitLab would run for the
+    same event, by the same commands; jobs that don't need each other run side by side. A ref that
+    no environment is for ends after its tests.
     """
     from junov.delivery.pipeline import run as story
+    from junov.delivery.pipeline import select
 
-    def run_story(source: Source, steps: Steps) -> dict[str, Any]:
-        return story(source, Site(), steps, wait=0 if no_wait else None)
-
-    _run(run_story, ref, start, verbose=verbose, as_json=as_json, allow_dirty=allow_dirty)
+    if job and first:
+        raise click.UsageError("--job and --from can't be used together")
+    with (
+        shown(as_json=as_json, verbose=verbose) as progress,
+        open_source(start, ref, allow_dirty=allow_dirty) as source,
+    ):
+        happened = Event(cast(EventName, event), source.ref)
+        selection = select(source, happened, job=job, start=first)
+        if dry_run:
+            result: dict[str, Any] = {"would_run": [each.name for each in selection.jobs]}
+        else:
+            for each in selection.jobs:
+                if each.confirm and not yes:
+                    click.confirm(each.confirm, abort=True, err=True)
+            wait = 0 if no_wait else None
+            result = story(source, Site(), progress, selection, wait=wait)
+    print_result(result, as_json=as_json)
 
 
 def _run(

@@ -66,6 +66,11 @@ class Test(Model):
     report: str | None = Field(
         None, description="A JUnit report inside that container, copied out after the run."
     )
+    coverage: str | None = Field(
+        None,
+        description="A coverage report of Cobertura's form inside that container, copied out "
+        "likewise.",
+    )
     timeout: Duration = Field(900, description="When a run that doesn't end is ended.")
 
     __test__ = False  # pytest takes classes of this name for its own

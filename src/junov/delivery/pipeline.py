@@ -1,50 +1,249 @@
-"""The whole way of a branch or tag: lint, build, test, promote, deploy."""
+"""A project's pipeline on this machine: the jobs that GitLab would run, by the same commands."""
 
 from __future__ import annotations
 
-from typing import Any
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from shlex import join, quote
+from typing import Any, Literal
 
+from junov.config.validation import did_you_mean
 from junov.delivery.build import build
 from junov.delivery.deploy import deploy
+from junov.delivery.in_turn import InTurn
 from junov.delivery.lint import lint
 from junov.delivery.promote import promote
 from junov.delivery.source import Source
 from junov.delivery.testing import run_tests
+from junov.errors import NotFoundError, StageError
+from junov.pipeline import Event, Job, pipeline_of
+from junov.process import run as run_program
 from junov.site import Site
-from junov.steps import Steps
+from junov.steps import Progress, Steps
+
+Outcome = Literal["succeeded", "failed", "skipped"]
 
 
-def run(source: Source, site: Site, steps: Steps, *, wait: float | None = None) -> dict[str, Any]:
-    """Take a commit through every stage.
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of a pipeline is to run here.
 
-    What was done for this very commit before is recognised in the registry and not done again. A
-    ref that no environment is for ends after its tests.
+    Args:
+        event: what the pipeline is for.
+        jobs: the jobs, each after those that it needs.
+        waiting: those that wait for somebody to start them by hand.
+    """
+
+    event: Event
+    jobs: tuple[Job, ...]
+    waiting: tuple[Job, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a job ended.
+
+    Args:
+        job: the job.
+        outcome: how; `skipped` where one that it needs did not end well.
+        seconds: how long it took.
+        result: what its command says.
+        error: why it failed.
+    """
+
+    job: Job
+    outcome: Outcome
+    seconds: float = 0.0
+    result: Mapping[str, Any] | None = None
+    error: Exception | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "job": self.job.name,
+            "outcome": self.outcome,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def select(source: Source, event: Event, *, job: str = "", start: str = "") -> Selection:
+    """The jobs of an event's pipeline that are to run here.
+
+    Args:
+        source: the commit.
+        event: what happened to its ref.
+        job: this one alone, also one that is started by hand.
+        start: this one and all that depend on it.
+
+    Raises:
+        NotFoundError: the event has no pipeline, or there is no such job in it.
+    """
+    selected = pipeline_of(source.folder.config).selected(event)
+    if not selected:
+        raise NotFoundError(
+            f"no job is for the {event.ref} on the event `{event.name}`",
+            remedy="see which jobs there are: junov pipeline show",
+        )
+    jobs = tuple(each for each, _ in selected)
+    named = _named(jobs, job or start, event) if job or start else None
+    if job and named:
+        return Selection(event, (named,))
+    waiting = tuple(each for each, how in selected if how == "manual" and each != named)
+    automatic = tuple(each for each in jobs if each not in waiting)
+    if named:
+        automatic = _depending_on(named, automatic)
+    return Selection(event, automatic, waiting)
+
+
+def run(
+    source: Source,
+    site: Site,
+    progress: Progress,
+    selection: Selection,
+    *,
+    wait: float | None = None,
+) -> dict[str, Any]:
+    """Run jobs, side by side where none needs the other.
+
+    What was done for this very commit before is recognised in the registry and not done again.
 
     Args:
         source: the commit.
         site: the server.
-        steps: shows what is done.
+        progress: shows what is done.
+        selection: what to run.
         wait: as for `deploy`.
 
     Returns:
-        What came of the last stage.
+        What came of the last job, with how each ended and which wait for somebody.
+
+    Raises:
+        StageError: a job failed; those that need it were skipped, and all others were run.
+        Others as the job's own command.
     """
-    config = source.folder.config
-    if config.lint:
-        steps.stage("Lint")
-        lint(source, steps)
-    steps.stage("Build")
-    image = build(source, site, steps)
-    result = image.to_json()
-    if config.test:
-        steps.stage("Test")
-        result = run_tests(source, site, steps).to_json()
-    if source.environment is None:
-        steps.stage("Deploy")
-        with steps.step("environment", "Environment") as step:
-            step.note = f"none is for the {source.ref}"
-        return result
-    steps.stage("Promote")
-    promote(source, site, steps)
-    steps.stage("Deploy")
-    return deploy(source, site, steps, wait=wait)
+    ended = walk(selection.jobs, progress, partial(_run_job, source, site, wait=wait))
+    failed = next((each.error for each in ended if each.error), None)
+    if failed:
+        raise failed
+    ref = quote(source.ref.name)
+    by_hand = {each.name: f"junov run {ref} --job {each.name}" for each in selection.waiting}
+    last = ended[-1].result if ended else None
+    return {
+        **(last or {}),
+        "jobs": [each.to_json() for each in ended],
+        **({"by_hand": by_hand} if by_hand else {}),
+    }
+
+
+def _named(jobs: Sequence[Job], name: str, event: Event) -> Job:
+    found = next((each for each in jobs if each.name == name), None)
+    if found:
+        return found
+    names = [each.name for each in jobs]
+    raise NotFoundError(
+        f"there is no job `{name}` for the {event.ref} on the event `{event.name}`",
+        remedy=did_you_mean(name, names) or f"there are: {', '.join(names)}",
+    )
+
+
+def _depending_on(first: Job, jobs: Iterable[Job]) -> tuple[Job, ...]:
+    chosen: list[Job] = []
+    for each in jobs:
+        needed = {need.job for need in each.needs}
+        if each == first or needed & {one.name for one in chosen}:
+            chosen.append(each)
+    return tuple(chosen)
+
+
+def walk(
+    jobs: Sequence[Job], progress: Progress, run_job: Callable[[Job, Steps], Mapping[str, Any]]
+) -> list[Ended]:
+    """Run each job once those that it needs have ended, as many at once as are ready.
+
+    One of them has this thread, which gets the signals. The others' threads don't keep the process
+    from ending, and their programs end with it.
+    """
+    shown = InTurn(progress, [job.name for job in jobs])
+    ended: dict[str, Ended] = {}
+    under_way: set[str] = set()
+    reports: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+
+    def take(job: Job) -> Ended:
+        began = time.monotonic()
+        steps = Steps(shown.of(job.name))
+        steps.stage(job.name)
+        try:
+            result = run_job(job, steps)
+        except Exception as error:  # noqa: BLE001 - it is raised at the end
+            return Ended(job, "failed", time.monotonic() - began, error=error)
+        return Ended(job, "succeeded", time.monotonic() - began, result)
+
+    def note(report: Ended) -> None:
+        ended[report.job.name] = report
+        shown.over(report.job.name)
+
+    while len(ended) < len(jobs):
+        for job in jobs:
+            lost = [need.job for need in job.needs if _failed(ended.get(need.job))]
+            if job.name not in ended and lost:
+                note(Ended(job, "skipped"))
+        names = {job.name for job in jobs}
+        ready = [
+            job
+            for job in jobs
+            if job.name not in ended
+            and job.name not in under_way
+            and all(need.job in ended for need in job.needs if need.job in names)
+        ]
+        under_way |= {job.name for job in ready}
+        for job in ready[:-1]:
+            beside = partial(_report, reports, take, job)
+            threading.Thread(target=beside, name=job.name, daemon=True).start()
+        if ready:
+            note(take(ready[-1]))
+        elif len(ended) < len(jobs):
+            note(reports.get())
+        while not reports.empty():
+            note(reports.get())
+    return [ended[job.name] for job in jobs]
+
+
+def _report(reports: queue.SimpleQueue[Ended], take: Callable[[Job], Ended], job: Job) -> None:
+    reports.put(take(job))
+
+
+def _failed(ended: Ended | None) -> bool:
+    return ended is not None and ended.outcome != "succeeded"
+
+
+def _run_job(
+    source: Source, site: Site, job: Job, steps: Steps, *, wait: float | None
+) -> Mapping[str, Any]:
+    match job.name.partition(":")[0]:
+        case "lint":
+            return {"commands": lint(source, steps)}
+        case "build":
+            return build(source, site, steps).to_json()
+        case "test":
+            return run_tests(source, site, steps).to_json()
+        case "promote":
+            image, tags = promote(source, site, steps)
+            return {**image.to_json(), "tags": list(tags)}
+        case "deploy":
+            return deploy(source, site, steps, wait=wait)
+    return _run_command(job, job.command_for(source.ref.name), steps)
+
+
+def _run_command(job: Job, command: Sequence[str], steps: Steps) -> Mapping[str, Any]:
+    """What isn't about the files of the commit is run as what it is: a command of junov."""
+    with steps.step("plan", join(command)) as step:
+        argv = [sys.executable, "-m", "junov", *command[1:]]
+        code = run_program(argv, on_line=step.say).exit_code
+        if code:
+            raise StageError(f"{job.name} ended with exit code {code}", remedy="see what it said")
+    return {"command": join(command)}

@@ -75,7 +75,13 @@ class TestResult:
 
 
 def run_tests(
-    source: Source, site: Site, steps: Steps, *, again: bool = False, report: Path | None = None
+    source: Source,
+    site: Site,
+    steps: Steps,
+    *,
+    again: bool = False,
+    report: Path | None = None,
+    coverage: Path | None = None,
 ) -> TestResult:
     """Test a commit's image.
 
@@ -85,6 +91,7 @@ def run_tests(
         steps: shows what is done.
         again: run the tests even if this image has passed them.
         report: where to write the JUnit report.
+        coverage: where to write the coverage report.
 
     Raises:
         StageError: it was not built, the project has no tests, or they failed.
@@ -112,14 +119,20 @@ def run_tests(
         ):
             pull(site.tools, image.debug_reference, env=env)
             step.note = image.debug_reference
-        result, document = _run_in_stack(source, site, steps, image, config, report)
+        result, document = _run_in_stack(source, site, steps, image, config, report, coverage)
         with steps.step("record", "Record the pass on the image"):
             record_pass(registry, image, by=who(), tests=result.tests, report=document)
     return result
 
 
 def _run_in_stack(
-    source: Source, site: Site, steps: Steps, image: Image, config: Test, report: Path | None
+    source: Source,
+    site: Site,
+    steps: Steps,
+    image: Image,
+    config: Test,
+    report: Path | None,
+    coverage: Path | None,
 ) -> tuple[TestResult, bytes | None]:
     run = f"{source.folder.config.project}-{source.short}-{secrets.token_hex(4)}"
     with exports.folder() as folder, reaped(site.engine, {TEST_RUN: run}, exports.of_this_run()):
@@ -131,10 +144,11 @@ def _run_in_stack(
         write_private(file, render(stack))
         with steps.step("tests", f"Run {config.service}") as step:
             code = _run_service(site, stack, file, config, step)
-            document = _report(site, run, config)
-            if report and document:  # of a run that failed as well: that is when it is read
-                report.parent.mkdir(parents=True, exist_ok=True)
-                report.write_bytes(document)
+            document = _copied_out(site, run, config.service, config.report)
+            # Of a run that failed as well: that is when they are read.
+            _write(report, document)
+            if coverage:
+                _write(coverage, _copied_out(site, run, config.service, config.coverage))
             counts = _counts(document)
             _judge(code, config, counts, document is None, _failed_beside(site, run, config, stack))
             step.note = _words(counts)
@@ -175,12 +189,18 @@ def _run_service(site: Site, stack: Stack, file: Path, config: Test, step: Step)
     )
 
 
-def _report(site: Site, run: str, config: Test) -> bytes | None:
-    if config.report is None:
+def _copied_out(site: Site, run: str, service: str, path: str | None) -> bytes | None:
+    if path is None:
         return None
-    containers = site.engine.containers({TEST_RUN: run, SERVICE: config.service})
-    found = (site.engine.copy_file_out(each.id, config.report) for each in containers)
+    containers = site.engine.containers({TEST_RUN: run, SERVICE: service})
+    found = (site.engine.copy_file_out(each.id, path) for each in containers)
     return next((document for document in found if document), None)
+
+
+def _write(file: Path | None, document: bytes | None) -> None:
+    if file and document:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(document)
 
 
 Counts = tuple[int | None, int | None, int | None, float | None]

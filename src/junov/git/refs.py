@@ -69,7 +69,9 @@ def ci_ref(environ: Mapping[str, str]) -> CiRef | None:
     source = environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")
     if source:
         theirs = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
-        if theirs and theirs != environ.get("CI_PROJECT_ID", theirs):
+        # In a pipeline that runs in the fork, CI_PROJECT_ID is the fork's.
+        ours = environ.get("CI_MERGE_REQUEST_PROJECT_ID") or environ.get("CI_PROJECT_ID")
+        if theirs and ours and theirs != ours:
             raise StageError(
                 f"this merge request comes from a fork, whose branch `{source}` is not the "
                 f"branch `{source}` of this project",
@@ -88,6 +90,12 @@ def forced(text: str) -> Ref | None:
         if short.startswith(prefix) and short != prefix:
             return Ref(kind, short.removeprefix(prefix))
     return None
+
+
+def listed_refs(text: str) -> frozenset[Ref]:
+    """The branches and tags in what `git ls-remote` prints: a hash, a tab and a full ref a line."""
+    names = (line.partition("\t")[2] for line in text.splitlines())
+    return frozenset(ref for name in names if (ref := forced(name)))
 
 
 def choose(text: str, refs: Iterable[str]) -> tuple[Ref, str]:
