@@ -16,10 +16,12 @@ setup: ## Make .venv from the lock file
 engine: setup ## Find the Docker engine; start or install it if need be
 	@.venv/bin/junov server engine --install
 
-lock: setup ## Write requirements/dev.lock anew from pyproject.toml
+lock: setup ## Write the lock files in requirements/ anew from pyproject.toml
 	@$(UV) pip compile pyproject.toml --quiet --extra compose --group dev --universal \
 		--python-version 3.11 --generate-hashes --no-header -o requirements/dev.lock
-	@echo "lock: requirements/dev.lock is written"
+	@$(UV) pip compile pyproject.toml --quiet --extra compose --extra image --universal \
+		--python-version 3.11 --generate-hashes --no-header -o requirements/image.lock
+	@echo "lock: requirements/dev.lock and requirements/image.lock are written"
 
 check: setup ## Lint, format, types, and the floors that imports keep to
 	.venv/bin/ruff check

@@ -156,12 +156,40 @@ def by_hand(name: str) -> str:
     return MEASURED.sub(filled, (DOCS / f"{name}.md").read_text(encoding="utf-8"))
 
 
+MATRIX = re.compile(r"(<!-- matrix -->\n).*?(<!-- /matrix -->\n)", re.DOTALL)
+
+
+def pipelines() -> str:
+    """A page that is written by hand, but for which jobs run when."""
+    from ruamel.yaml import YAML
+
+    from junov.cli.pipeline import described
+    from junov.config.project import Project
+    from junov.config.schema import example
+    from junov.pipeline import pipeline_of
+    from junov.pipeline.matrix import events
+
+    project = Project.model_validate(YAML(typ="safe").load(example("junov.yaml")))
+    pipeline = pipeline_of(project)
+    rows = ["| ref | event | by itself | by hand |", "|---|---|---|---|"]
+    for event in events(project):
+        started: dict[str, list[str]] = {"automatic": [], "manual": []}
+        for job, how in pipeline.selected(event):
+            started[how].append(f"`{job.name}`")
+        cells = " | ".join(" ".join(names) for names in started.values())
+        rows.append(f"| {event.ref.type} `{event.ref.name}` | {described(event)} | {cells} |")
+    matrix = "\n".join(["", *rows, "", ""])
+    page = (DOCS / "pipelines.md").read_text(encoding="utf-8")
+    return MATRIX.sub(lambda block: block[1] + matrix + block[2], page)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "guard": guard,
     "commands": commands,
     "rollout": partial(by_hand, "rollout"),
     "databases": partial(by_hand, "databases"),
+    "pipelines": pipelines,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -9,8 +10,17 @@ import click
 from junov.cli import options
 from junov.cli.progress import shown
 from junov.cli.tables import print_json, print_table
+from junov.config.fields import parse_duration
 from junov.site import Site
 from junov.steps import Steps
+
+
+def _duration(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    del context, parameter
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.group()
@@ -80,6 +90,39 @@ def down(purge: bool, yes: bool, verbose: bool) -> None:
         click.confirm("Go on?", abort=True)
     with shown(as_json=False, verbose=verbose) as progress:
         story(site, Steps(progress), purge=purge)
+
+
+@server.command()
+@click.option(
+    "--older-than",
+    default="7d",
+    show_default=True,
+    callback=_duration,
+    metavar="DURATION",
+    help="Only images of commits that are older.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@options.as_json
+def prune(older_than: int, dry_run: bool, as_json: bool) -> None:
+    """Remove images that nobody needs any more from this machine's engine.
+
+    They are images that junov has built or pulled, which no container and no release that could be
+    gone back to has. The registry's own are left alone, so what is missed is pulled again.
+    """
+    from junov.delivery.image_prune import find_unneeded, remove_unneeded
+
+    site = Site()
+    found = find_unneeded(site, datetime.now(UTC) - timedelta(seconds=older_than))
+    names = [name for each in found for name in each.names]
+    if not dry_run:
+        names = remove_unneeded(site, found)
+    if as_json:
+        print_json({"dry_run": dry_run, "removed": names, "found": [e.to_json() for e in found]})
+        return
+    for name in names:
+        click.echo(f"{'would be removed' if dry_run else 'removed'}: {name}")
+    if not names:
+        click.echo("there are none to remove")
 
 
 @server.command("status")

@@ -100,4 +100,6 @@ _WORTH_COPYING = {
     "release": "release",
     "restores": "restores",
     "url": "url",
+    "would run": "would_run",
+    "waiting for you": "waiting",
 }

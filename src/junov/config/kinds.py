@@ -16,8 +16,8 @@ from junov.errors import Problem
 Tier = Literal["production", "staging", "testing", "development", "other"]
 """GitLab's deployment tiers, so that both sides use the same words."""
 
-Start = Literal["automatic", "manual"]
-"""How a job of a pipeline starts."""
+DeployStart = Literal["automatic", "manual"]
+"""How the job of a pipeline that delivers starts."""
 
 STARTS = ("fixtures", "empty")
 """What a new database can have in it, beside what another environment has."""
@@ -46,12 +46,12 @@ class EnvironmentKind(Model):
         description="How long a stopped environment's database is kept, for a branch that comes "
         "back.",
     )
-    deploy: Start = Field(
+    deploy: DeployStart = Field(
         "automatic",
         description="Whether a pipeline deploys it by itself, or waits for somebody to press the "
         "button.",
     )
-    merge_request: Start = Field(
+    merge_request: DeployStart = Field(
         "manual", description="The same, for the pipelines of merge requests."
     )
     replicas: int | None = Field(

@@ -36,7 +36,7 @@ class Selection:
     Args:
         event: what the pipeline is for.
         jobs: the jobs, each after those that it needs.
-        waiting: those that wait for somebody to start them by hand.
+        waiting: deliveries that wait for somebody to start them by hand.
     """
 
     event: Event
@@ -93,11 +93,12 @@ def select(source: Source, event: Event, *, job: str = "", start: str = "") -> S
     named = _named(jobs, job or start, event) if job or start else None
     if job and named:
         return Selection(event, (named,))
-    waiting = tuple(each for each, how in selected if how == "manual" and each != named)
-    automatic = tuple(each for each in jobs if each not in waiting)
+    by_hand = [each for each, how in selected if how == "manual" and each != named]
+    automatic = tuple(each for each in jobs if each not in by_hand)
     if named:
         automatic = _depending_on(named, automatic)
-    return Selection(event, automatic, waiting)
+    waiting = [each for each in by_hand if each.target and each.target.action == "start"]
+    return Selection(event, automatic, tuple(waiting))
 
 
 def run(
@@ -120,7 +121,7 @@ def run(
         wait: as for `deploy`.
 
     Returns:
-        What came of the last job, with how each ended and which wait for somebody.
+        What came of the last job, with how each ended and how to start what waits for somebody.
 
     Raises:
         StageError: a job failed; those that need it were skipped, and all others were run.
@@ -131,12 +132,14 @@ def run(
     if failed:
         raise failed
     ref = quote(source.ref.name)
-    by_hand = {each.name: f"junov run {ref} --job {each.name}" for each in selection.waiting}
     last = ended[-1].result if ended else None
     return {
         **(last or {}),
         "jobs": [each.to_json() for each in ended],
-        **({"by_hand": by_hand} if by_hand else {}),
+        "waiting": [
+            f"junov run {ref} --event {selection.event.name} --job {each.name}"
+            for each in selection.waiting
+        ],
     }
 
 

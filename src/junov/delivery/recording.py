@@ -205,7 +205,7 @@ def prune(site: Site, environment: Environment, serving: int, step: Step) -> Non
         (folder / str(number) / STACK_FILE).unlink(missing_ok=True)
     images = {release.image for release in releases if release.number in old}
     removed = [
-        image for image in images if _is_of_no_use(site, image) and site.engine.remove_image(image)
+        image for image in images if is_of_no_use(site, image) and site.engine.remove_image(image)
     ]
     for number in old:
         shutil.rmtree(folder / str(number), ignore_errors=True)
@@ -214,6 +214,6 @@ def prune(site: Site, environment: Environment, serving: int, step: Step) -> Non
         step.note += f", images removed: {len(removed)}"
 
 
-def _is_of_no_use(site: Site, image: str) -> bool:
+def is_of_no_use(site: Site, image: str) -> bool:
     """Whether no release of any environment that could be gone back to has this image."""
     return not any(file.exists() for file in site.journal.stack_files_with(image))

@@ -16,8 +16,10 @@ from junov.engine.inspection import (
     Container,
     Ended,
     Healthcheck,
+    HeldImage,
     Network,
     healthcheck,
+    held_image,
     inspected_container,
     listed_container,
     listed_network,
@@ -326,15 +328,17 @@ class Engine:
             How many were removed.
         """
         removed = 0
-        with _translated("list images"):
-            found = self._api.images()
-        for image in found:
-            names = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
-            for name in names:
+        for image in self.images():
+            for name in image.names:
                 if name.startswith(repositories):
                     gone = self.remove_image(name)
-                    removed += gone and name in (image.get("RepoTags") or ())
+                    removed += gone and "@" not in name
         return removed
+
+    def images(self) -> list[HeldImage]:
+        """The images that the engine holds."""
+        with _translated("list images"):
+            return [held_image(found) for found in self._api.images()]
 
     def copy_file_out(self, container_id: str, path: str) -> bytes | None:
         """The contents of one file inside a container, or None where it isn't there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -25,6 +26,33 @@ class Network:
     subnets: tuple[str, ...]
     gateway: str
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldImage:
+    """An image that the engine holds.
+
+    Args:
+        names: what it is called: tags, and digests in the repositories that it came from.
+        labels: its labels.
+        created: when it was made; of one that junov has built, when its commit was.
+        size: its bytes, with the layers that it shares with others.
+    """
+
+    names: tuple[str, ...]
+    labels: Mapping[str, str]
+    created: datetime
+    size: int
+
+
+def held_image(found: Mapping[str, Any]) -> HeldImage:
+    """An image of the engine's list (`GET /images/json`)."""
+    return HeldImage(
+        names=(*(found.get("RepoTags") or ()), *(found.get("RepoDigests") or ())),
+        labels=found.get("Labels") or {},
+        created=datetime.fromtimestamp(found["Created"], UTC),
+        size=int(found["Size"]),
+    )
 
 
 @dataclass(frozen=True, slots=True)

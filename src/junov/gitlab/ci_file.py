@@ -10,8 +10,7 @@ from junov.config.fields import format_duration
 from junov.config.gitlab import GitLab
 from junov.config.project import Project
 from junov.gitlab.expressions import job_rule, workflow_rule
-from junov.pipeline import STAGES, Job, pipeline_of
-from junov.pipeline.jobs import Target
+from junov.pipeline import STAGES, Job, Target, pipeline_of
 
 CI_FILE = ".gitlab/junov.gitlab-ci.yml"
 """Where the file is in a repository."""

@@ -11,11 +11,11 @@ from typing import Any
 from junov.pipeline.rules import (
     Condition,
     OnBranch,
+    OnEvent,
     OnMergeRequest,
     OnOwnMergeRequest,
     OnTag,
     Rule,
-    Source,
 )
 
 _SOURCES = {"merge_request": "merge_request_event"}
@@ -25,7 +25,7 @@ _SOURCE_BRANCH = "$CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"
 def expression(condition: Condition) -> str:
     """A condition as the value of an `if`."""
     match condition:
-        case Source(event):
+        case OnEvent(event):
             return f'$CI_PIPELINE_SOURCE == "{_SOURCES.get(event, event)}"'
         case OnBranch(pattern, open_merge_request):
             branch = _is("$CI_COMMIT_BRANCH", pattern) if pattern else "$CI_COMMIT_BRANCH"

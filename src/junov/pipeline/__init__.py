@@ -1,9 +1,9 @@
 """The pipeline: which jobs there are, when each runs, and what each waits for. Pure."""
 
 from junov.pipeline.events import EVENTS, Event, EventName
-from junov.pipeline.jobs import Job, Needed
+from junov.pipeline.jobs import Job, Needed, Target
 from junov.pipeline.model import SERVER_BRANCH, STAGES, Pipeline, pipeline_of
-from junov.pipeline.rules import OnBranch, OnOwnMergeRequest, OnTag, Rule, Source, Start
+from junov.pipeline.rules import Rule, Start
 
 __all__ = [
     "EVENTS",
@@ -13,12 +13,9 @@ __all__ = [
     "EventName",
     "Job",
     "Needed",
-    "OnBranch",
-    "OnOwnMergeRequest",
-    "OnTag",
     "Pipeline",
     "Rule",
-    "Source",
     "Start",
+    "Target",
     "pipeline_of",
 ]

@@ -14,14 +14,14 @@ from junov.config.kinds import EnvironmentKind
 from junov.config.project import Project
 from junov.environments import Ref
 from junov.pipeline.events import Event
-from junov.pipeline.jobs import REF, Job, Needed, Target
+from junov.pipeline.jobs import REF, Job, Needed, Runner, Target
 from junov.pipeline.rules import (
     OnBranch,
+    OnEvent,
     OnMergeRequest,
     OnOwnMergeRequest,
     OnTag,
     Rule,
-    Source,
     Start,
     start_under,
 )
@@ -32,7 +32,7 @@ STAGES = ("check", "build", "test", "promote", "deploy", "operate", "server")
 SERVER_BRANCH = "cicd"
 """The branch whose pipeline is about the server: its jobs are run once, when it is set up."""
 
-_SCHEDULE_NEVER = Rule(Source("schedule"), "never")
+_SCHEDULE_NEVER = Rule(OnEvent("schedule"), "never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ def pipeline_of(project: Project) -> Pipeline:
     return Pipeline(
         workflow=(
             *(Rule(OnMergeRequest(branch), "never") for branch in own),
-            Rule(Source("merge_request")),
+            Rule(OnEvent("merge_request")),
             *(Rule(OnBranch(branch)) for branch in own),
-            Rule(Source("schedule")),
-            Rule(Source("web")),
+            Rule(OnEvent("schedule")),
+            Rule(OnEvent("web")),
             Rule(OnBranch(open_merge_request=True), "never"),
             Rule(OnBranch()),
             *(Rule(OnTag(tag)) for tag in _tags(project)),
@@ -103,7 +103,7 @@ def _checked(project: Project) -> Iterator[Job]:
         *(() if _is_claimed(project, SERVER_BRANCH) else (Rule(OnBranch(SERVER_BRANCH), "never"),)),
     )
     claimed_tags = tuple(Rule(OnTag(kind.tag)) for kind in kinds if kind.tag)
-    every = (*not_here, Rule(Source("merge_request")), Rule(OnBranch()), *claimed_tags)
+    every = (*not_here, Rule(OnEvent("merge_request")), Rule(OnBranch()), *claimed_tags)
     if project.lint:
         yield Job("lint", "Run the linters", "check", ("junov", "lint"), "docker", every)
     yield Job("build", "Build and push the images", "build", ("junov", "build"), "docker", every)
@@ -203,7 +203,7 @@ def _on_branch(
 
 
 def _scheduled() -> Iterator[Job]:
-    rules = (Rule(Source("schedule")),)
+    rules = (Rule(OnEvent("schedule")),)
     yield Job(
         *("sweep", "Stop and remove what has expired", "operate"),
         *(("junov", "env", "sweep"), "shell", rules),
@@ -213,6 +213,14 @@ def _scheduled() -> Iterator[Job]:
         *(("junov", "db", "backup", "--due"), "shell", rules),
         checkout=False,
     )
+    # Images are where they run, and where they are built: that may be two machines.
+    runners: tuple[tuple[str, Runner], ...] = (("prune", "shell"), ("prune:builds", "docker"))
+    for name, runner in runners:
+        yield Job(
+            *(name, "Remove images that nobody needs any more", "operate"),
+            *(("junov", "server", "prune"), runner, rules),
+            checkout=False,
+        )
 
 
 def _of_server() -> Iterator[Job]:

@@ -17,7 +17,7 @@ Start = Literal["automatic", "manual", "never"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class OnEvent:
     """Something that happened, whatever the ref.
 
     Args:
@@ -97,7 +97,7 @@ class OnOwnMergeRequest:
         return OnMergeRequest(self.pattern).holds(event) and not event.from_fork
 
 
-Condition = Source | OnBranch | OnTag | OnMergeRequest | OnOwnMergeRequest
+Condition = OnEvent | OnBranch | OnTag | OnMergeRequest | OnOwnMergeRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,15 @@ def checkout(name: str, folder: Path) -> Project:
     return found
 
 
+def gitlab_ci_local_argv() -> list[str]:
+    """How gitlab-ci-local is started."""
+    return [str(_NODE), str(_GITLAB_CI_LOCAL)]
+
+
 def gitlab_ci_local(folder: Path, *arguments: str) -> str:
     """What gitlab-ci-local says on stdout about the pipeline of a folder."""
     done = subprocess.run(
-        [str(_NODE), str(_GITLAB_CI_LOCAL), *arguments],
+        [*gitlab_ci_local_argv(), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,

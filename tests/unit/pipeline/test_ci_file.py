@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from junov import __version__
+from junov.config.project import read_project
 from junov.gitlab.ci_file import (
     CI_FILE,
     COMPONENT_FILE,
     OWN_FILE,
+    own_file,
     render,
     render_component,
 )
@@ -111,7 +114,7 @@ def test_one_job_at_a_time_for_each_environment(jobs: dict[str, dict[str, Any]])
 
 def test_what_changes_a_server_is_never_cut_short(jobs: dict[str, dict[str, Any]]) -> None:
     for name, job in jobs.items():
-        checks = name in ("lint", "build", "test", "promote")
+        checks = name in ("lint", "build", "test", "promote", "prune:builds")
         assert job["interruptible"] == checks
         assert ("image" in job) == checks
 
@@ -195,10 +198,10 @@ def test_a_component_makes_the_same_jobs_for_whoever_includes_it(tmp_path: Path)
     assert data["build"]["tags"] == ["docker"]
 
 
-def test_the_component_of_this_repository_is_current() -> None:
-    from junov import __version__
-    from junov.config.project import read_project
-
-    found = read_project(ROOT / "examples" / "notes").config
-    there = (ROOT / COMPONENT_FILE).read_text(encoding="utf-8")
-    assert there == render_component(found, __version__)
+def test_what_this_repository_has_rendered_is_current() -> None:
+    folder = ROOT / "examples" / "notes"
+    found = read_project(folder).config
+    assert (folder / CI_FILE).read_text(encoding="utf-8") == render(found, __version__)
+    assert (folder / OWN_FILE).read_text(encoding="utf-8") == own_file()
+    component = (ROOT / COMPONENT_FILE).read_text(encoding="utf-8")
+    assert component == render_component(found, __version__)

@@ -12,11 +12,12 @@ import pytest
 from junov.cli.progress import PlainLines
 from junov.delivery.in_turn import InTurn
 from junov.delivery.pipeline import Ended, walk
-from junov.environments import Ref
+from junov.environments import Ref, claim
 from junov.errors import StageError
 from junov.pipeline import Event, Job, Needed, pipeline_of
+from junov.pipeline.matrix import events
 from junov.steps import Steps
-from tests.unit.pipeline.cases import project
+from tests.unit.pipeline.cases import NAMES, project
 
 
 def job(name: str, *needs: str, optional: bool = False) -> Job:
@@ -107,7 +108,7 @@ def test_what_runs_at_once_is_shown_one_after_the_other(
         ("push", Ref("branch", "main"), "lint build test promote", "deploy:prod rollback:prod"),
         ("push", Ref("branch", "topic"), "lint build test", ""),
         ("push", Ref("tag", "v1"), "promote", ""),
-        ("schedule", Ref("branch", "main"), "sweep backup", ""),
+        ("schedule", Ref("branch", "main"), "sweep backup prune prune:builds", ""),
         ("push", Ref("tag", "nightly"), "", ""),
     ],
 )
@@ -117,3 +118,44 @@ def test_which_jobs_an_event_has(
     selected = pipeline_of(project("manual-production", tmp_path)).selected(Event(event, ref))
     assert " ".join(job.name for job, start in selected if start == "automatic") == by_itself
     assert " ".join(job.name for job, start in selected if start == "manual") == by_hand
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_job_needs_is_in_its_pipeline_and_stands_before_it(
+    name: str, tmp_path: Path
+) -> None:
+    found = project(name, tmp_path)
+    for event in events(found):
+        names = [job.name for job, _ in pipeline_of(found).selected(event)]
+        for job, _ in pipeline_of(found).selected(event):
+            for need in job.needs:
+                assert need.optional or need.job in names
+                if need.job in names:
+                    assert names.index(need.job) < names.index(job.name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_ref_is_delivered_to_the_environment_that_claims_it(name: str, tmp_path: Path) -> None:
+    found = project(name, tmp_path)
+    for event in events(found):
+        delivered = [
+            job.target.kind_name
+            for job, _ in pipeline_of(found).selected(event)
+            if job.target and job.target.action == "start"
+        ]
+        claimed = claim(found, event.ref)
+        suppressed = (
+            event.name == "schedule" or event.from_fork or (not pipeline_of(found).selected(event))
+        )
+        assert delivered == ([claimed.kind] if claimed and not suppressed else [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_push_has_one_pipeline(name: str, tmp_path: Path) -> None:
+    """With an open merge request GitLab is asked twice: for the branch, and for the request."""
+    found = project(name, tmp_path)
+    for event in events(found):
+        if event.name == "merge_request" and not event.from_fork:
+            push = Event("push", event.ref, open_merge_request=True)
+            asked = [pipeline_of(found).selected(each) for each in (event, push)]
+            assert sum(bool(each) for each in asked) == 1
