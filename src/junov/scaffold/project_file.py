@@ -10,11 +10,12 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from junov.config.fields import format_duration
+from junov.config.kinds import EnvironmentKind
 from junov.config.project import FILE_NAME, Project
 from junov.config.schema import example
 
 # Shown for whoever may need them one day, but not in force.
-_COMMENTED_OUT = ("registry", "allow")
+_COMMENTED_OUT = ("registry", "allow", "gitlab")
 
 
 def write_project_file(project: Project) -> str:
@@ -23,7 +24,7 @@ def write_project_file(project: Project) -> str:
     Args:
         project: its values; what it doesn't have is left out.
     """
-    values = project.model_dump(mode="python")
+    values = project.model_dump(mode="python") | {"gitlab": None}  # no file says anything of it
     parts = []
     for part in re.split(r"\n\n(?=#|\w)", example(FILE_NAME).rstrip("\n")):
         match = re.search(r"^(\w+):", part, re.MULTILINE)
@@ -49,12 +50,22 @@ def _with_value(part: str, key: str, value: Any) -> str:
     if isinstance(new, Mapping):
         if key == "secrets":
             data[key].clear()
+        if key == "environments":
+            new = {name: _worth_saying(kind, data[key].get(name, {})) for name, kind in new.items()}
         _merge(data[key], new)
     else:
         data[key] = new
     out = io.StringIO()
     yaml.dump(data, out)
     return out.getvalue().rstrip("\n")
+
+
+def _worth_saying(kind: Mapping[str, Any], annotated: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a kind that aren't at their default, and those that the example explains."""
+    defaults = {
+        key: _plain(field.default, key) for key, field in EnvironmentKind.model_fields.items()
+    }
+    return {key: kind[key] for key in kind if key in annotated or kind[key] != defaults[key]}
 
 
 def _merge(old: Any, new: Mapping[str, Any]) -> None:
@@ -71,7 +82,7 @@ def _merge(old: Any, new: Mapping[str, Any]) -> None:
             old[key] = value
 
 
-_DURATIONS = ("timeout", "lock_timeout", "expires", "drain", "observe", "time")
+_DURATIONS = ("timeout", "lock_timeout", "expires", "keep", "drain", "observe", "time")
 
 
 def _plain(value: Any, key: str = "") -> Any:
