@@ -1,11 +1,14 @@
-"""What the doctor says: of the server, and of what belongs to its environments."""
+"""What a doctor says: of the server with its environments, and of the project on GitLab."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import click
+
+from junov.cli.tables import print_json
 from junov.errors import JunovError
 
 if TYPE_CHECKING:
@@ -36,3 +39,23 @@ def backups_finding(site: Site) -> Finding:
         return Finding("backups", "ok", said)
     remedy = "see why: junov db backup --due; then let cron or a timer run that (docs/backups.md)"
     return Finding("backups", "warning", said, remedy)
+
+
+def show_findings(findings: Iterable[Finding], *, as_json: bool) -> None:
+    """Print what was found as it comes; exit code 1 where something failed, not for warnings."""
+    failed = False
+    collected = []
+    for finding in findings:
+        failed |= finding.verdict == "failed"
+        if as_json:
+            collected.append(finding.to_json())
+            continue
+        sign = {"ok": "✓", "warning": "!", "failed": "✗"}[finding.verdict]
+        colour = {"ok": "green", "warning": "yellow", "failed": "red"}[finding.verdict]
+        click.echo(f"{click.style(sign, fg=colour)} {finding.check}: {finding.message}")
+        if finding.remedy:
+            click.echo(f"    → {finding.remedy}")
+    if as_json:
+        print_json(collected)
+    if failed:
+        raise click.exceptions.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 
@@ -62,7 +61,8 @@ def up(verbose: bool, as_json: bool) -> None:
     """Start the server, or bring it up to date with server.yaml.
 
     Without a server.yaml in JUNOV_HOME, one is written with the defaults. The edge and Postgres are
-    connected into every environment's network again where they have been re-created.
+    connected into every environment's network again where they have been re-created. PgBouncer is
+    started or removed as server.yaml says.
     """
     from junov.server.server import up as story
 
@@ -153,21 +153,6 @@ def doctor(as_json: bool) -> None:
 
     Exit code 1 where something failed; warnings alone do not fail.
     """
-    from junov.cli.findings import findings
+    from junov.cli.findings import findings, show_findings
 
-    failed = False
-    collected: list[dict[str, Any]] = []
-    for finding in findings(Site()):
-        failed |= finding.verdict == "failed"
-        if as_json:
-            collected.append(finding.to_json())
-            continue
-        sign = {"ok": "✓", "warning": "!", "failed": "✗"}[finding.verdict]
-        colour = {"ok": "green", "warning": "yellow", "failed": "red"}[finding.verdict]
-        click.echo(f"{click.style(sign, fg=colour)} {finding.check}: {finding.message}")
-        if finding.remedy:
-            click.echo(f"    → {finding.remedy}")
-    if as_json:
-        print_json(collected)
-    if failed:
-        raise click.exceptions.Exit(1)
+    show_findings(findings(Site()), as_json=as_json)

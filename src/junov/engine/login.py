@@ -32,7 +32,7 @@ def docker_login(
     Yields:
         The variables to run docker with.
     """
-    own = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker")
+    own = docker_config_file(environ).parent
     with tempfile.TemporaryDirectory(prefix="junov-docker-") as name:
         folder = Path(name)  # made with mode 0700
         for entry in own.iterdir() if own.is_dir() else ():
@@ -43,6 +43,12 @@ def docker_login(
         config = with_login(_read(own / "config.json"), host, user, password)
         file.write_text(json.dumps(config), encoding="utf-8")
         yield {"DOCKER_CONFIG": str(folder)}
+
+
+def docker_config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the docker client has its own configuration; it need not be there."""
+    folder = environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker"
+    return Path(folder) / "config.json"
 
 
 def with_login(config: Mapping[str, Any], host: str, user: str, password: Secret) -> dict[str, Any]:
