@@ -301,16 +301,6 @@ def test_every_replica_of_web_gets_requests(tiny: Shell, web: Web, site: Site) -
     assert {web(str(prod["url"]))[0] for _ in range(4)} == {200}
 
 
-def test_a_kind_has_no_more_environments_than_its_limit(tiny: Shell) -> None:
-    for name in ("a", "b"):
-        tiny("git", "branch", f"feature/{name}")
-        tiny("junov", "run", f"feature/{name}")
-    tiny("git", "branch", "feature/c")
-    refused = tiny("junov", "run", "feature/c", expect=1)
-    assert "its limit is 2" in refused
-    assert "junov env rm feature/a" in refused
-
-
 def test_a_ref_without_an_environment_ends_after_its_tests(tiny: Shell) -> None:
     tiny("git", "checkout", "--quiet", "-b", "fix/typo")
     said = tiny("junov", "run")

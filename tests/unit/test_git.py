@@ -351,3 +351,51 @@ def test_how_git_is_called(tmp_path: Path) -> None:
     assert git_argv(tmp_path, "status") == [
         "git", "-c", "core.quotepath=off", "-C", str(tmp_path), "status",
     ]  # fmt: skip
+
+
+def test_the_origin_is_asked_which_branches_and_tags_it_has(
+    clone: Path, git: Git, commit: Commit
+) -> None:
+    commit("Three")
+    git("tag", "--annotate", "--message", "Two", "v2")
+    git("branch", "feature/a/b")
+    git("branch", "--delete", "--force", "dev")
+    repository = Repository.open(clone)
+    assert repository.refs_of_origin() == {
+        Ref("branch", "main"),
+        Ref("branch", "feature/a/b"),
+        *(Ref("tag", name) for name in git("tag", "--list").splitlines()),
+    }
+    # What the clone has fetched is older: a branch in the way of another is among it.
+    git("branch", "--delete", "--force", "feature/a/b")
+    git("branch", "feature/a")
+    assert Ref("branch", "feature/a") in repository.refs_of_origin()
+    assert Ref("branch", "feature/a/b") not in repository.refs_of_origin()
+
+
+def test_without_an_origin_there_is_nobody_to_ask(folder: Path, commit: Commit) -> None:
+    commit("One")
+    with pytest.raises(NotFoundError, match="has no remote `origin`"):
+        Repository.open(folder).refs_of_origin()
+
+
+def test_an_empty_origin_is_not_taken_for_one_that_has_lost_all(
+    tmp_path: Path, folder: Path, git: Git, commit: Commit
+) -> None:
+    commit("One")
+    git("init", "--quiet", "--bare", str(tmp_path / "empty.git"))
+    git("remote", "add", "origin", str(tmp_path / "empty.git"))
+    with pytest.raises(UnavailableError, match="has no branch and no tag"):
+        Repository.open(folder).refs_of_origin()
+
+
+def test_an_origin_that_does_not_answer_has_said_nothing_and_keeps_its_password(
+    folder: Path, git: Git, commit: Commit
+) -> None:
+    commit("One")
+    git("remote", "add", "origin", "https://me:s3cr@127.0.0.1:9/notes.git")
+    with pytest.raises(UnavailableError, match="doesn't say what branches it has") as error:
+        Repository.open(folder).refs_of_origin()
+    assert error.value.remedy == "try it by hand: git ls-remote origin"
+    assert "127.0.0.1" in error.value.detail
+    assert "s3cr" not in f"{error.value.message}{error.value.detail}"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 import click
 
 from junov.cli import options
 from junov.cli.environment import confirm, name, of_project, project_here
 from junov.cli.progress import shown
+from junov.cli.sweep import sweep
 from junov.cli.tables import in_words, print_fields, print_json, print_table, short_moment
-from junov.delivery.environments import EnvironmentView, find_environment, list_environments
+from junov.delivery.environments import (
+    EnvironmentView,
+    NoEnvironmentError,
+    find_environment,
+    list_environments,
+)
 from junov.site import Site
 from junov.steps import Steps
 
@@ -19,6 +24,9 @@ from junov.steps import Steps
 @click.group()
 def env() -> None:
     """Look at environments and change them."""
+
+
+env.add_command(sweep)
 
 
 @env.command("ls")
@@ -36,10 +44,12 @@ def list_command(project: str | None, everything: bool, as_json: bool) -> None:
         click.echo("there are no environments yet; make one with: junov run", err=True)
         return
     expiring = any(view.expires_at for view in views)
+    stopped = any(view.stopped_at for view in views)
     print_table(
         (
             *("ENVIRONMENT", "STATUS", "URL", "COMMIT", "RELEASE", "DATABASE", "DEPLOYED (UTC)"),
             *(["EXPIRES (UTC)"] if expiring else []),
+            *(["STOPPED (UTC)"] if stopped else []),
         ),
         [
             (
@@ -51,10 +61,14 @@ def list_command(project: str | None, everything: bool, as_json: bool) -> None:
                 view.database or "-",
                 short_moment(view.deployed_at),
                 *([short_moment(view.expires_at)] if expiring else []),
+                *([short_moment(view.stopped_at)] if stopped else []),
             )
             for view in views
         ],
-        spare=("DATABASE", "RELEASE", "DEPLOYED (UTC)", "EXPIRES (UTC)", "COMMIT"),
+        spare=(
+            *("DATABASE", "RELEASE", "DEPLOYED (UTC)", "EXPIRES (UTC)", "STOPPED (UTC)"),
+            "COMMIT",
+        ),
     )
 
 
@@ -120,10 +134,23 @@ def open_command(name: str, project: str | None) -> None:
 @of_project
 @options.verbose
 def stop(name: str, project: str | None, verbose: bool) -> None:
-    """Stop an environment's containers. Its database and route stay; start brings it back."""
+    """Stop an environment's containers. Its data stays; start or the next deploy brings it back.
+
+    One that is stopped stays so. For heads/<branch> or tags/<tag> it is no error either if there is
+    none, as in GitLab's job after a branch was deleted.
+    """
     from junov.delivery.lifecycle import stop as story
 
-    _change(story, name, project, verbose=verbose)
+    site = Site()
+    try:
+        view = _find(site, name, project, to_change=True)
+    except NoEnvironmentError as none:
+        click.echo(f"{none.message}: there is nothing to stop", err=True)
+        return
+    with shown(as_json=False, verbose=verbose) as progress:
+        stopped = story(site, view, Steps(progress))
+    if not stopped:
+        click.echo(f"{view.name} was stopped already", err=True)
 
 
 @env.command()
@@ -131,10 +158,16 @@ def stop(name: str, project: str | None, verbose: bool) -> None:
 @of_project
 @options.verbose
 def start(name: str, project: str | None, verbose: bool) -> None:
-    """Start a stopped environment with the release that it had."""
+    """Start a stopped environment with the release that it had.
+
+    Where as many of its kind run as `limit` allows, the least recently used of them is stopped.
+    """
     from junov.delivery.lifecycle import start as story
 
-    _change(story, name, project, verbose=verbose)
+    site = Site()
+    view = _find(site, name, project, to_change=True)
+    with shown(as_json=False, verbose=verbose) as progress:
+        story(site, view, Steps(progress))
 
 
 @env.command()
@@ -190,19 +223,6 @@ def rm(name: str, project: str | None, yes: bool, dry_run: bool, verbose: bool) 
     confirm(view, yes=yes, to="remove it")
     with shown(as_json=False, verbose=verbose) as progress:
         remove(site, view, Steps(progress))
-
-
-def _change(
-    story: Callable[[Site, EnvironmentView, Steps], None],
-    name: str,
-    project: str | None,
-    *,
-    verbose: bool,
-) -> None:
-    site = Site()
-    view = _find(site, name, project, to_change=True)
-    with shown(as_json=False, verbose=verbose) as progress:
-        story(site, view, Steps(progress))
 
 
 def _find(

@@ -16,7 +16,12 @@ from junov.errors import ConfigError, NotFoundError, Place, Problem, StageError
 if TYPE_CHECKING:
     from junov.delivery.environments import EnvironmentView
 
-name = click.argument("name", metavar="ENV")
+name = click.argument(
+    "name",
+    metavar="ENV",
+    help="An environment's name, such as stage; or heads/<branch> or tags/<tag>, for the one that "
+    "this branch or tag was last delivered to.",
+)
 of_project = click.option(
     "-p",
     "--project",

@@ -38,6 +38,8 @@ def releases(
     """
     if log and (number is None or as_json):
         raise click.UsageError("--log prints one release's: it needs a NUMBER, and has no --json")
+    from junov.delivery.environments import find_record
+
     site = Site()
     if number is None and not site.journal.environments():
         _say_nothing_known(
@@ -46,7 +48,7 @@ def releases(
             as_json=as_json,
         )
         return
-    environment = site.journal.environment(project or project_here(), name)
+    environment = find_record(site, name, project or project_here())
     last = site.journal.last_release(environment, "succeeded")
     live = last.number if last else None
     if number is not None:

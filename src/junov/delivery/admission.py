@@ -1,4 +1,4 @@
-"""Whether an image may go into an environment, and whether there may be one more environment."""
+"""Whether an image may go into an environment, and whether there is a place for one more."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from shlex import quote
 
 from junov.config.project import Project
 from junov.delivery.build import logged_in
+from junov.delivery.lifecycle import make_place
+from junov.delivery.limit import Places, places_for
 from junov.delivery.source import Source, image_repository
 from junov.engine.build import pull
 from junov.engine.private_network import refuse_foreign
@@ -14,13 +16,10 @@ from junov.environments import Environment
 from junov.environments.labels import environment_labels
 from junov.errors import NotFoundError, StageError, SupersededError
 from junov.images import Image, Registry, find_promoted, parse_repository, passed
-from junov.locks import held
 from junov.site import Site
 from junov.stacks.guard import ImageFacts
 from junov.stacks.stack import Stack
-from junov.steps import Step
-
-_LIMITS_LOCK = "limits"
+from junov.steps import Step, Steps
 
 
 def admitted_image(
@@ -118,36 +117,49 @@ def refuse_foreign_network(site: Site, environment: Environment) -> None:
         refuse_foreign(network, environment_labels(site.server.name, environment.identity))
 
 
-def register(site: Site, project: Project, environment: Environment) -> None:
+def register(
+    site: Site,
+    project: Project,
+    environment: Environment,
+    steps: Steps,
+    *,
+    wait: float | None = None,
+) -> None:
     """Write an environment down before anything of it is made.
+
+    Where as many of its kind run as may, the one that was used least recently is stopped first.
+
+    Args:
+        site: the server.
+        project: says how many of its kind may run, and how long a stopped one is kept.
+        environment: the environment; whoever asks has its turn.
+        steps: shows what is stopped.
+        wait: seconds to wait for other runs in one that has to stop; an hour without.
 
     Raises:
         TakenError: its host is another environment's; nothing was done.
-        StageError: there is one environment of its kind too many; nothing was done.
+        StageError: there is no place for it, and none that may be stopped; nothing was done.
+        LockedError: other runs are at those that may be stopped for longer than `wait`.
     """
-    with held(site.home.locks_folder, _LIMITS_LOCK, purpose=f"registration of {environment.name}"):
-        refuse_over_limit(site, project, environment)
-        site.journal.register(environment)
+    kind = project.environments[environment.kind]
+    site.journal.refuse_taken(environment)
+    make_place(
+        site,
+        environment,
+        kind.limit,
+        steps,
+        lambda: site.journal.register(environment, keep=kind.keep),
+        wait=wait,
+    )
 
 
-def refuse_over_limit(site: Site, project: Project, environment: Environment) -> None:
-    """Refuse a new environment of a kind that has as many as it may have.
+def require_place(site: Site, project: Project, environment: Environment) -> Places:
+    """What has to stop for an environment that is to run, and what would be the next.
 
     Raises:
-        StageError: there are `limit` of the kind, and this one isn't among them.
+        StageError: as many of its kind run as may, and too few of them may be stopped.
     """
     limit = project.environments[environment.kind].limit
-    if limit is None:
-        return
-    others = [
-        record
-        for record in site.journal.environments(project.project)
-        if record.kind == environment.kind and record.name != environment.name
-    ]
-    if len(others) >= limit:
-        raise StageError(
-            f"there are {len(others)} environments of the kind {environment.kind} already, and "
-            f"its limit is {limit}",
-            remedy=f"remove one that nobody needs (junov env rm {quote(others[0].name)}), or raise "
-            f"`limit` of {environment.kind} in junov.yaml",
-        )
+    places = places_for(environment, limit, site.journal.environments(project.project))
+    places.require()
+    return places

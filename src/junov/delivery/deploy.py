@@ -10,15 +10,16 @@ from junov.delivery.admission import (
     admitted_image,
     pulled,
     refuse_foreign_network,
-    refuse_over_limit,
     register,
     require_edge,
+    require_place,
 )
 from junov.delivery.backups.before import asks_for_backup, back_up_before_migrations
 from junov.delivery.checked import deployed_stack
 from junov.delivery.delivered import Delivered, release_folder, write_release
 from junov.delivery.first_data import with_first_data
 from junov.delivery.generations import on_live_database
+from junov.delivery.limit import because_of
 from junov.delivery.migrations import schema_heads
 from junov.delivery.promised import tell_promised
 from junov.delivery.provision import (
@@ -72,7 +73,7 @@ def deploy(
         with steps.step("image", f"Find the image of {source.short}") as step:
             image, facts = admitted_image(source, site, environment)
             step.note = image.digest
-        refuse_over_limit(site, project, environment)
+        require_place(site, project, environment)
         refuse_foreign_network(site, environment)
         require_edge(site)
         repaired(site, environment, environment.identity, steps)
@@ -87,7 +88,7 @@ def deploy(
             pulled(site, stack, step)
 
         # Nothing has been changed up to here: what is refused leaves no trace.
-        register(site, project, environment)
+        register(site, project, environment, steps, wait=wait)
         with recorded(site, environment, number, _content(source, image), steps) as (
             release,
             steps,
@@ -138,7 +139,7 @@ def plan(source: Source, site: Site, steps: Steps) -> dict[str, Any]:
     with steps.step("image", f"Find the image of {source.short}") as step:
         image, facts = admitted_image(source, site, environment)
         step.note = image.digest
-    refuse_over_limit(site, project, environment)
+    places = require_place(site, project, environment)
     require_edge(site)
     environment = on_live_database(site, environment, project)
     with steps.step("check", "Resolve and check the stack"):
@@ -146,6 +147,8 @@ def plan(source: Source, site: Site, steps: Steps) -> dict[str, Any]:
         refuse_unclear_revisions(source.folder, stack)
         read_recipe(source.folder, stack, image.revision)
     with steps.step("plan", "What would be done") as step:
+        for other in places.stops:
+            step.say(f"stop {other.name}: {because_of(environment, places.limit)}")
         step.say(f"network {environment.identity.network}")
         if project.database:
             step.say(f"database and role {environment.identity.database}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from shlex import quote
+from typing import Any, Protocol, TypeVar
 
 from junov.config.validation import did_you_mean
 from junov.edge import RouteFileError
@@ -14,7 +15,8 @@ from junov.engine.private_network import DATABASE_ALIAS
 from junov.environments import Identity, identify
 from junov.environments.labels import COMMIT, ENVIRONMENT, PROJECT, RELEASE, SERVER, SERVICE
 from junov.errors import NotFoundError
-from junov.journal import Overview
+from junov.git.refs import forced
+from junov.journal import EnvironmentRecord, Overview
 from junov.site import Site
 
 
@@ -35,8 +37,12 @@ class EnvironmentView:
         database: its database; empty for a project without one.
         release: the number of the release that serves; None where there is none.
         deployed_at: when that was delivered, as ISO 8601 in UTC.
-        expires_at: when it may be removed; empty for never.
+        expires_at: when a sweep stops it; empty for never.
         services: its services and their states.
+        ref_type: whether that ref is a `branch` or a `tag`; empty where only the engine knows it.
+        used_at: when it was last deployed, rolled back, reset or started; likewise.
+        stopped_at: since when nothing of it runs; empty while it does.
+        removable_at: when a sweep removes it; empty for never, and while it runs.
     """
 
     identity: Identity
@@ -52,6 +58,10 @@ class EnvironmentView:
     deployed_at: str
     expires_at: str
     services: Mapping[str, str]
+    ref_type: str = ""
+    used_at: str = ""
+    stopped_at: str = ""
+    removable_at: str = ""
 
     @property
     def project(self) -> str:
@@ -62,6 +72,11 @@ class EnvironmentView:
     def name(self) -> str:
         """Its name."""
         return self.identity.name
+
+    @property
+    def ref_name(self) -> str:
+        """The branch or tag that it is for, as the journal's records call it."""
+        return self.ref
 
     def to_json(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -77,10 +92,14 @@ class EnvironmentView:
             "digest": self.image.partition("@")[2],
             "commit": self.commit,
             "ref": self.ref,
+            "ref_type": self.ref_type,
             "database": self.database,
             "release": self.release,
             "deployed_at": self.deployed_at,
+            "used_at": self.used_at or None,
             "expires_at": self.expires_at or None,
+            "stopped_at": self.stopped_at or None,
+            "removable_at": self.removable_at or None,
             "services": dict(self.services),
         }
 
@@ -111,33 +130,101 @@ def list_environments(site: Site, project: str | None = None) -> list[Environmen
     return [views[key] for key in sorted(views)]
 
 
+class NoEnvironmentError(NotFoundError):
+    """The server has no environment for a branch or a tag."""
+
+
 def find_environment(site: Site, name: str, project: str | None) -> EnvironmentView:
     """One environment that exists on the server.
 
     Args:
         site: the server.
-        name: its name, such as `stage`.
+        name: its name, such as `stage`; or `heads/<branch>` or `tags/<tag>`, for the environment
+            that this branch or tag was last delivered to. No repository is asked for that.
         project: its project; where it isn't known, the name has to be one project's alone.
 
     Raises:
+        NoEnvironmentError: nothing was ever delivered for that branch or tag, or it is gone.
         NotFoundError: there is none of that name, or there are several.
     """
     views = list_environments(site, project)
-    found = [view for view in views if view.name == name]
+    found, ref = meant(views, name), forced(name)
     if len(found) == 1:
         return found[0]
-    if found:
-        projects = ", ".join(view.project for view in found)
+    of = f" of the project {project}" if project else ""
+    if not found and ref:
+        there = [f"{_FORCED[view.ref_type]}/{view.ref}" for view in views if view.ref_type]
+        raise NoEnvironmentError(
+            f"there is no environment for the {ref}{of} on this server",
+            remedy=did_you_mean(name.removeprefix("refs/"), there)
+            or f"deploy it: junov deploy {quote(name)}",
+        )
+    if not found:
         raise NotFoundError(
-            f"several projects have an environment {name}: {projects}",
+            f"there is no environment {name}{of} on this server",
+            remedy=did_you_mean(name, [view.name for view in views])
+            or "there are none yet; make one with: junov run",
+        )
+    projects = dict.fromkeys(view.project for view in found)
+    if len(projects) > 1:
+        raise NotFoundError(
+            f"several projects have an environment {name}: {', '.join(projects)}",
             remedy="say which: --project NAME",
         )
-    of = f" of the project {project}" if project else ""
     raise NotFoundError(
-        f"there is no environment {name}{of} on this server",
-        remedy=did_you_mean(name, [view.name for view in views])
-        or "there are none yet; make one with: junov run",
+        f"{name} is the name of an environment, and the {ref} has another one: {found[-1].name}",
+        remedy=f"say which: refs/{name} for that of the {ref}",
     )
+
+
+def find_record(site: Site, name: str, project: str | None) -> EnvironmentRecord:
+    """The same as the journal has it, for what works while nothing runs.
+
+    Raises:
+        NotFoundError: as `Journal.environment`.
+    """
+    found = meant(site.journal.environments(project), name)
+    return found[0] if len(found) == 1 else site.journal.environment(project, name)
+
+
+class _Known(Protocol):
+    """An environment, as it is or as the journal has it."""
+
+    @property
+    def project(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def ref_type(self) -> str: ...
+    @property
+    def ref_name(self) -> str: ...
+    @property
+    def used_at(self) -> Any: ...
+
+
+_K = TypeVar("_K", bound=_Known)
+
+
+def meant(known: Sequence[_K], name: str) -> list[_K]:
+    """The environments that a name means, of several projects perhaps: one where it is clear.
+
+    Args:
+        known: those that there are.
+        name: the name of one, or `heads/<branch>` or `tags/<tag>`. A kind may be called `heads`
+            or `tags`, so a name can mean both; after `refs/` it means the branch or the tag.
+    """
+    found = [each for each in known if each.name == name and not name.startswith("refs/")]
+    ref = forced(name)
+    of_ref = [e for e in known if ref and (e.ref_type, e.ref_name) == (ref.type, ref.name)]
+    for project in dict.fromkeys(each.project for each in of_ref):
+        # After its kind was given another name, a branch has one of each.
+        last = max((e for e in of_ref if e.project == project), key=lambda each: each.used_at)
+        if last not in found:
+            found.append(last)
+    return found
+
+
+_FORCED = {"branch": "heads", "tag": "tags"}
 
 
 def unrecorded(site: Site, project: str, name: str) -> EnvironmentView:
@@ -162,6 +249,10 @@ def _known(site: Site, overview: Overview, containers: list[Container]) -> Envir
         deployed_at=_text(live.ended_at) if live else "",
         expires_at=_text(record.expires_at),
         services=_services(containers),
+        ref_type=record.ref_type,
+        used_at=_text(record.used_at),
+        stopped_at=_text(record.stopped_at),
+        removable_at=_text(record.removable_at),
     )
 
 

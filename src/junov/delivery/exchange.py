@@ -14,7 +14,7 @@ from shlex import quote
 from typing import Any
 
 from junov.config.fields import format_duration
-from junov.delivery.admission import pulled, require_edge
+from junov.delivery.admission import pulled, register, require_edge
 from junov.delivery.backups.record import list_backups
 from junov.delivery.delivered import Delivered, find_release, junov_yaml_of, write_release
 from junov.delivery.environments import EnvironmentView
@@ -84,6 +84,7 @@ def exchange(
         delivered = serving.again(site, number).on(identity.generation)
         with steps.step("pull", "Pull what the engine lacks") as step:
             pulled(site, delivered.stack, step)
+        register(site, serving.project, serving.environment, steps, wait=wait)
         with (
             recorded(site, delivered.environment, number, brought_back(live), steps) as (
                 release,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from junov.databases import DatabaseInfo
 from junov.delivery.backups.backup import back_up
-from junov.delivery.environments import list_environments, unrecorded
+from junov.delivery.environments import EnvironmentView, list_environments, unrecorded
 from junov.delivery.provision import stamp_of
 from junov.delivery.turn import turn
 from junov.delivery.values import database_password
@@ -38,7 +39,12 @@ class Orphans:
     @property
     def whole(self) -> tuple[DatabaseInfo, ...]:
         """The databases that were once an environment's own, and not only begun."""
-        return tuple(each for each in self.databases if each.stamp and each.stamp.kind != "new")
+        return whole(self.databases)
+
+
+def whole(databases: Iterable[DatabaseInfo]) -> tuple[DatabaseInfo, ...]:
+    """Those of an environment's databases that were once its own, and not only begun."""
+    return tuple(each for each in databases if each.stamp and each.stamp.kind != "new")
 
 
 def list_orphans(site: Site, project: str | None) -> list[Orphans]:
@@ -71,6 +77,44 @@ def list_orphans(site: Site, project: str | None) -> list[Orphans]:
     ]
 
 
+def back_up_all(
+    site: Site,
+    view: EnvironmentView,
+    databases: Iterable[DatabaseInfo],
+    steps: Steps,
+    *,
+    connections: int = _BACKUP_CONNECTIONS,
+    wait: float | None = None,
+) -> list[dict[str, Any]]:
+    """Back databases of an environment up that are about to be removed, whichever is the live one.
+
+    Args:
+        site: the server.
+        view: the environment, of which nothing runs.
+        databases: its databases.
+        steps: shows what is done.
+        connections: how many a role may hold from now on; a backup takes two.
+        wait: seconds to wait for another backup of this environment; an hour without.
+
+    Returns:
+        The backups, each as `back_up` tells of it. Raises as that.
+    """
+    made = []
+    for each in databases:
+        generation = generation_of(each.name, view.identity.first_database) or 1
+        own = view.identity.at(generation)
+        # Its role may have gone, or may not log in any more.
+        site.postgres.ensure(
+            database=own.database,
+            role=own.role,
+            password=database_password(site, own),
+            connections=max(connections, _BACKUP_CONNECTIONS),
+            stamp=stamp_of(site, own),
+        )
+        made.append(back_up(site, view, steps, wait=wait, generation=generation))
+    return made
+
+
 def remove_orphans(
     site: Site, orphans: Orphans, steps: Steps, *, wait: float | None = None
 ) -> dict[str, Any]:
@@ -100,19 +144,7 @@ def remove_orphans(
         still = next((each for each in left if each.environment == orphans.environment), None)
         if still is None:  # somebody has deployed it meanwhile, or removed it
             return {**result, "removed": [], "backups": []}
-        backups = []
-        for each in still.whole:
-            generation = generation_of(each.name, names.database) or 1
-            own = names.at(generation)
-            # Its role may have gone, or may not log in any more.
-            site.postgres.ensure(
-                database=own.database,
-                role=own.role,
-                password=database_password(site, own),
-                connections=_BACKUP_CONNECTIONS,
-                stamp=stamp_of(site, own),
-            )
-            backups.append(back_up(site, view, steps, wait=wait, generation=generation)["name"])
+        backups = [each["name"] for each in back_up_all(site, view, still.whole, steps, wait=wait)]
         with steps.step("database", "Databases and roles") as step:
             dropped = site.postgres.drop(names.database, names.role, stamp_of(site, names))
             step.note = ", ".join(dropped.databases) or "roles only"

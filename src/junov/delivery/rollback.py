@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
-from junov.delivery.admission import pulled, refuse_foreign_network, require_edge
+from junov.delivery.admission import pulled, refuse_foreign_network, register, require_edge
 from junov.delivery.backups.before import back_up_first
 from junov.delivery.delivered import (
     Delivered,
@@ -164,7 +164,7 @@ def rollback(
         refuse_foreign_network(site, environment)
         with steps.step("pull", "Pull what the engine lacks") as step:
             pulled(site, delivered.stack, step)
-        site.journal.register(environment)
+        register(site, project, environment, steps, wait=wait)
         with recorded(site, environment, number, brought_back(way.target), steps) as (
             release,
             steps,

@@ -39,7 +39,7 @@ class Route:
         name: the name of the router and of the file: `Identity.route`.
         host: the host name, in lower case.
         servers: the containers, as `http://<container>:<port>`. Names, not addresses: addresses
-            change when the engine restarts.
+            change when the engine restarts. None while it is stopped; the edge then answers 503.
         project: the project that the host belongs to.
         environment: the environment's name.
         release: the release whose containers these are.
@@ -58,8 +58,6 @@ class Route:
     def __post_init__(self) -> None:
         check_route_name(self.name)
         check_host(self.host)
-        if not self.servers:
-            raise ValueError(f"the route {self.name} has no servers")
         if len(set(self.servers)) < len(self.servers):
             raise ValueError(f"the route {self.name} has a server twice")
         for server in self.servers:
@@ -94,7 +92,7 @@ def _text(route: Route, version: int) -> str:
     facts = [
         f"{json.dumps(key)}: {json.dumps(value).translate(_BRACES)}" for key, value in about.items()
     ]
-    servers = "".join(f'\n          - url: "{server}"' for server in route.servers)
+    servers = "".join(f'\n          - url: "{server}"' for server in route.servers) or " []"
     return f"""\
 # Written by junov at each deploy; what is changed here by hand stops the next one.
 {_HEADER}{{{", ".join(facts)}}}

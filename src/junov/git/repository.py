@@ -15,7 +15,7 @@ from pathlib import Path
 from junov import process
 from junov.environments.environment import Ref
 from junov.errors import NotFoundError, StageError, UnavailableError
-from junov.git.refs import HEADS, ORIGIN, TAGS, Commitish, choose, ci_ref, forced
+from junov.git.refs import HEADS, ORIGIN, TAGS, Commitish, choose, ci_ref, forced, listed_refs
 
 GIT_SECONDS = 60.0
 ARCHIVE_SECONDS = 600.0
@@ -85,6 +85,30 @@ class Repository:
     def origin_url(self) -> str:
         """The address of `origin`, without credentials; empty where there is none."""
         return without_credentials(self._try("config", "--get", "remote.origin.url"))
+
+    def refs_of_origin(self) -> frozenset[Ref]:
+        """Every branch and tag that `origin` has now; it is asked, whatever the clone has fetched.
+
+        Raises:
+            NotFoundError: there is no `origin`.
+            UnavailableError: it doesn't answer, refuses, or has no branch and no tag at all.
+        """
+        url = self.origin_url
+        if not url:
+            raise NotFoundError(
+                f"the git repository {self.root} has no remote `origin`",
+                remedy="add it: git remote add origin <address>",
+            )
+        result = _git(self.root, "ls-remote", "--heads", "--tags", "--refs", "origin")
+        refs = listed_refs(result.stdout) if result.ok else frozenset()
+        if not refs:
+            why = "has no branch and no tag" if result.ok else "doesn't say what branches it has"
+            raise UnavailableError(
+                f"{url} {why}",
+                remedy="try it by hand: git ls-remote origin",
+                detail=re.sub(r"(https?://)[^/\s@]*@", r"\1", result.tail()),
+            )
+        return refs
 
     def resolve(
         self, text: str | None = None, environ: Mapping[str, str] = os.environ

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 class EnvironmentJournal(JournalFile):
     """Which environments this server knows."""
 
-    def register(self, environment: Environment) -> EnvironmentRecord:
-        """Write an environment down, or what has changed of one that is known.
+    def register(self, environment: Environment, *, keep: int | None = None) -> EnvironmentRecord:
+        """Write down that an environment is to run, and what has changed of one that is known.
 
-        Status and time of creation of a known one stay as they are.
+        One that was stopped is `new` again until its delivery has ended. Otherwise the status of a
+        known one stays as it is.
+
+        Args:
+            environment: the environment.
+            keep: seconds for which its data is kept once it is stopped; without it, what is known,
+                or a week.
 
         Raises:
             TakenError: its host, slug or another name is another environment's; nothing was
@@ -31,19 +38,20 @@ class EnvironmentJournal(JournalFile):
         """
         with self.write() as db:
             _refuse_taken(db, environment)
-            values = rows.from_environment(environment)
+            now = self.now()
+            values = rows.from_environment(environment) | {"used_at": rows.text(now)}
+            if keep is not None:
+                values["keep"] = keep
             known = find(db, environment.project, environment.name)
             if known:
-                changes = ", ".join(f"{column} = :{column}" for column in values)
-                start = _expiry_starts(db, known)
-                values["expires_at"] = rows.expiry(start, environment.expires)
-                db.execute(
-                    f"UPDATE environments SET {changes}, expires_at = :expires_at "  # noqa: S608
-                    "WHERE id = :id",
-                    {**values, "id": known.id},
-                )
+                if known.status == "stopped":
+                    values |= rows.wanted(now)
+                # Where it stays the same, the time that a start has given it counts as well.
+                if environment.expires != known.expires:
+                    start = _expiry_starts(db, known)
+                    values["expires_at"] = rows.expiry(start, environment.expires)
+                set_columns(db, known, values)
             else:
-                now = self.now()
                 values |= {"status": "new", "created_at": rows.text(now)}
                 values["expires_at"] = rows.expiry(now, environment.expires)
                 db.execute(
@@ -89,17 +97,35 @@ class EnvironmentJournal(JournalFile):
         with self.read() as db:
             return [rows.to_overview(row) for row in db.execute(rows.OVERVIEW, (project,))]
 
+    def refuse_taken(self, environment: Environment) -> None:
+        """Refuse an environment that could not be registered.
+
+        Raises:
+            TakenError: as `register`.
+        """
+        with self.read() as db:
+            _refuse_taken(db, environment)
+
     def set_status(self, environment: Named, status: Status) -> EnvironmentRecord:
         """Write down what was done with an environment.
+
+        The time until it expires begins anew where it runs again. One that is stopped has been so
+        since it was stopped first.
 
         Raises:
             NotFoundError: the journal doesn't know it.
         """
         with self.write() as db:
-            db.execute(
-                "UPDATE environments SET status = ? WHERE id = ?",
-                (status, get(db, environment).id),
-            )
+            known, now = get(db, environment), self.now()
+            if status == "running":
+                values = rows.running(now, known.expires)
+            elif status == "stopped":
+                values = rows.stopped(known.stopped_at or now)
+            elif status == "new":
+                values = rows.wanted(now)
+            else:
+                values = {"status": status}
+            set_columns(db, known, values)
             return get(db, environment)
 
     def forget(self, environment: Named) -> bool:
@@ -135,6 +161,17 @@ def get(db: sqlite3.Connection, environment: Named) -> EnvironmentRecord:
     if found is None:
         raise _unknown(environment.project, environment.name)
     return found
+
+
+def set_columns(
+    db: sqlite3.Connection, known: EnvironmentRecord, values: Mapping[str, rows.Value]
+) -> None:
+    """Write columns of an environment's row, by their names."""
+    changes = ", ".join(f"{column} = :{column}" for column in values)
+    db.execute(
+        f"UPDATE environments SET {changes} WHERE id = :id",  # noqa: S608
+        {**values, "id": known.id},
+    )
 
 
 def _refuse_taken(db: sqlite3.Connection, environment: Environment) -> None:

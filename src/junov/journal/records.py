@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 Status = Literal["new", "running", "stopped", "removing"]
 """What junov last did with an environment:
 
-- `new`: it has a name and perhaps a database, and nothing of it has ever served;
+- `new`: it is to run: its first delivery is under way, or the first one after it was stopped;
 - `running`: a release was delivered;
-- `stopped`: its containers were stopped on purpose, its data is kept;
+- `stopped`: nothing of it runs, since it was stopped or what was to be its first release failed;
+  its data is kept;
 - `removing`: a removal has begun; if it is still here, that was cut short.
 """
 
@@ -71,10 +72,13 @@ class EnvironmentRecord:
         network: the private network's name.
         stack: the Compose project's name.
         image_tag: the tag that its image is promoted to.
-        expires: seconds without a deploy after which it may be removed; None for never.
+        expires: seconds without a deploy after which it may be stopped; None for never.
+        keep: seconds for which its data is kept once it is stopped.
         status: what junov last did with it.
         created_at: when it was first registered.
-        expires_at: when it may be removed; None for never.
+        used_at: when it was last deployed, rolled back, reset or started.
+        expires_at: when it may be stopped; None for never.
+        stopped_at: since when nothing of it runs; None while it does.
     """
 
     id: int
@@ -92,9 +96,12 @@ class EnvironmentRecord:
     stack: str
     image_tag: str
     expires: int | None
+    keep: int
     status: Status
     created_at: datetime
+    used_at: datetime
     expires_at: datetime | None
+    stopped_at: datetime | None
 
     @property
     def identity(self) -> Identity:
@@ -117,6 +124,23 @@ class EnvironmentRecord:
             image_tag=self.image_tag,
             expires=self.expires,
         )
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.status in ("new", "running")
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it is the only one of its kind, and stays until somebody removes it by hand."""
+        return self.name == self.kind
+
+    @property
+    def removable_at(self) -> datetime | None:
+        """When its data may be removed; None for never, and while it runs."""
+        if self.stopped_at is None or self.is_lasting or self.tier == "production":
+            return None
+        return self.stopped_at + timedelta(seconds=self.keep)
 
     def has_expired(self, now: datetime | None = None) -> bool:
         """Whether its time is up."""

@@ -11,7 +11,7 @@ from shlex import quote
 
 from junov.errors import NotFoundError
 from junov.journal import rows
-from junov.journal.environments import get
+from junov.journal.environments import get, set_columns
 from junov.journal.file import JournalFile
 from junov.journal.records import Named, Outcome, Release, Step, StepState
 from junov.journal.schema import JournalError
@@ -109,7 +109,8 @@ class ReleaseJournal(JournalFile):
     ) -> Release:
         """Write down how a release ended.
 
-        A success makes its environment `running`, and the time until it expires begins again.
+        A success makes its environment `running`, and the time until it expires begins again. One
+        that did not run before is `stopped` by anything else.
 
         Args:
             release: a release that is under way.
@@ -136,14 +137,14 @@ class ReleaseJournal(JournalFile):
                     f"release {before.number} has ended already: it {_ENDED[before.outcome]}",
                     remedy="look at what was done since: junov env show",
                 )
+            row = db.execute(
+                "SELECT * FROM environments WHERE id = ?", (release.environment_id,)
+            ).fetchone()
+            known = rows.to_environment(row)
             if outcome == "succeeded":
-                row = db.execute(
-                    "SELECT expires FROM environments WHERE id = ?", (release.environment_id,)
-                ).fetchone()
-                db.execute(
-                    "UPDATE environments SET status = 'running', expires_at = ? WHERE id = ?",
-                    (rows.expiry(now, row["expires"]), release.environment_id),
-                )
+                set_columns(db, known, rows.running(now, known.expires))
+            elif known.status == "new":
+                set_columns(db, known, rows.stopped(now))
             return _release(db, release.id)
 
     def releases(self, environment: Named, limit: int = 20) -> list[Release]:

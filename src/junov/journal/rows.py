@@ -35,6 +35,26 @@ def expiry(start: datetime, seconds: int | None) -> str | None:
     return text(start + timedelta(seconds=seconds)) if seconds is not None else None
 
 
+def wanted(now: datetime) -> dict[str, Value]:
+    """The columns of an environment that is to run again."""
+    return {"status": "new", "used_at": text(now), "stopped_at": None}
+
+
+def running(now: datetime, expires: int | None) -> dict[str, Value]:
+    """The columns of an environment that runs from now on."""
+    return {
+        "status": "running",
+        "used_at": text(now),
+        "expires_at": expiry(now, expires),
+        "stopped_at": None,
+    }
+
+
+def stopped(since: datetime) -> dict[str, Value]:
+    """The columns of an environment of which nothing has run since a moment."""
+    return {"status": "stopped", "stopped_at": text(since)}
+
+
 def from_environment(environment: Environment) -> dict[str, Value]:
     """The columns that come from an environment, by their names."""
     identity = environment.identity
@@ -77,8 +97,8 @@ def unique_names(environment: Environment) -> list[tuple[str, str, str, str | No
 def to_environment(row: sqlite3.Row) -> EnvironmentRecord:
     """The record of a row of `environments`."""
     values = _values(row, EnvironmentRecord)
-    values["created_at"] = moment(values["created_at"])
-    values["expires_at"] = moment(values["expires_at"])
+    for column in ("created_at", "used_at", "expires_at", "stopped_at"):
+        values[column] = moment(values[column])
     return EnvironmentRecord(**values)
 
 

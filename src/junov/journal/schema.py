@@ -103,6 +103,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE steps ADD COLUMN seconds REAL",
     ),
     ("ALTER TABLE releases ADD COLUMN schema_before TEXT NOT NULL DEFAULT '[]'",),
+    (
+        # What has never been told is the default of `keep` in junov.yaml.
+        "ALTER TABLE environments ADD COLUMN keep INTEGER NOT NULL DEFAULT 604800",
+        "ALTER TABLE environments ADD COLUMN stopped_at TEXT",
+        "ALTER TABLE environments ADD COLUMN used_at TEXT NOT NULL DEFAULT ''",
+        """
+        UPDATE environments SET used_at = coalesce(
+            (SELECT max(started_at) FROM releases WHERE environment_id = environments.id),
+            created_at
+        )
+        """,
+        """
+        UPDATE environments SET stopped_at = coalesce(
+            (SELECT max(at) FROM events WHERE what = 'stopped'
+                AND events.project = environments.project AND environment = name),
+            used_at
+        ) WHERE status = 'stopped'
+        """,
+    ),
 )
 """What brings a file from one version to the next; its version is how many have been applied."""
 

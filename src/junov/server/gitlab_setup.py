@@ -16,6 +16,7 @@ from junov import __version__
 from junov.config.home import write_private
 from junov.config.project import Project
 from junov.engine.login import docker_config_file, with_login
+from junov.errors import StageError
 from junov.gitlab.action import PULL_TOKEN, Action, Held
 from junov.gitlab.api import GitLabApi
 from junov.gitlab.apply import Applier, Given

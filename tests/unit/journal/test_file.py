@@ -225,30 +225,45 @@ def test_an_older_file_is_brought_up_with_its_contents(
     assert version(path) == len(schema.MIGRATIONS)
 
 
+def put_in(db: sqlite3.Connection, name: str, **values: object) -> None:
+    """An environment as the first version wrote it, which knows no later column."""
+    identity = identify("notes", name)
+    row = {
+        "project": "notes", "name": name, "kind": name.partition("/")[0], "tier": "development",
+        "ref_type": "branch", "ref_name": name, "slug": identity.slug, "label": identity.label,
+        "host": f"{identity.slug}.example.com", "database_name": identity.database,
+        "network": identity.network, "stack": identity.stack, "image_tag": identity.label,
+        "status": "running", "created_at": "2026-11-23T12:00:00.000+00:00", **values,
+    }  # fmt: skip
+    marks = ", ".join("?" * len(row))
+    db.execute(
+        f"INSERT INTO environments ({', '.join(row)}) VALUES ({marks})",  # noqa: S608
+        tuple(row.values()),
+    )
+
+
 def test_a_file_of_the_first_version_goes_on_working(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
-        with Journal(path) as journal:
-            journal.register(environment("prod"))
-            with journal.write() as db:
-                db.execute("UPDATE environments SET last_number = 2, status = 'running'")
-                db.execute(
-                    "INSERT INTO releases (environment_id, number, commit_id, subject, author, "
-                    "image, debug_image, stack_file, who, started_at, ended_at, outcome) VALUES "
-                    "(1, 1, 'c1', 'Begin', 'anna', ?, '', '/r/1/stack.yaml', 'anna@laptop', "
-                    "'2026-11-23T12:00:00.000+00:00', '2026-11-23T12:00:12.500+00:00', "
-                    "'succeeded'), "
-                    "(1, 2, 'c2', 'Go on', 'anna', ?, '', NULL, 'anna@laptop', "
-                    "'2026-11-23T13:00:00.000+00:00', NULL, 'running')",
-                    (IMAGE, IMAGE),
-                )
-                db.execute(
-                    "INSERT INTO steps (release_id, position, name, state, started_at, ended_at) "
-                    "VALUES (1, 1, 'migrate', 'done', '2026-11-23T12:00:00.000+00:00', "
-                    "'2026-11-23T12:00:02.000+00:00')"
-                )
+        with Journal(path) as journal, journal.write() as db:
+            put_in(db, "prod", last_number=2)
+            db.execute(
+                "INSERT INTO releases (environment_id, number, commit_id, subject, author, "
+                "image, debug_image, stack_file, who, started_at, ended_at, outcome) VALUES "
+                "(1, 1, 'c1', 'Begin', 'anna', ?, '', '/r/1/stack.yaml', 'anna@laptop', "
+                "'2026-11-23T12:00:00.000+00:00', '2026-11-23T12:00:12.500+00:00', "
+                "'succeeded'), "
+                "(1, 2, 'c2', 'Go on', 'anna', ?, '', NULL, 'anna@laptop', "
+                "'2026-11-23T13:00:00.000+00:00', NULL, 'running')",
+                (IMAGE, IMAGE),
+            )
+            db.execute(
+                "INSERT INTO steps (release_id, position, name, state, started_at, ended_at) "
+                "VALUES (1, 1, 'migrate', 'done', '2026-11-23T12:00:00.000+00:00', "
+                "'2026-11-23T12:00:02.000+00:00')"
+            )
     assert version(path) == 1
 
     with Journal(path) as journal:
@@ -277,18 +292,16 @@ def test_a_file_of_the_second_version_learns_where_migrations_began(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
-        with Journal(path) as journal:
-            journal.register(environment("prod"))
-            with journal.write() as db:
-                db.execute("UPDATE environments SET last_number = 1")
-                db.execute(
-                    "INSERT INTO releases (environment_id, number, commit_id, subject, author, "
-                    "image, debug_image, stack_file, who, started_at, ended_at, outcome, "
-                    "schema_heads) VALUES (1, 1, 'c1', 'Begin', 'anna', ?, '', NULL, "
-                    "'anna@laptop', '2026-11-23T12:00:00.000+00:00', "
-                    "'2026-11-23T12:00:12.500+00:00', 'succeeded', '[\"0003\"]')",
-                    (IMAGE,),
-                )
+        with Journal(path) as journal, journal.write() as db:
+            put_in(db, "prod", last_number=1)
+            db.execute(
+                "INSERT INTO releases (environment_id, number, commit_id, subject, author, "
+                "image, debug_image, stack_file, who, started_at, ended_at, outcome, "
+                "schema_heads) VALUES (1, 1, 'c1', 'Begin', 'anna', ?, '', NULL, "
+                "'anna@laptop', '2026-11-23T12:00:00.000+00:00', "
+                "'2026-11-23T12:00:12.500+00:00', 'succeeded', '[\"0003\"]')",
+                (IMAGE,),
+            )
     assert version(path) == 2
 
     with Journal(path) as journal:
@@ -300,7 +313,42 @@ def test_a_file_of_the_second_version_learns_where_migrations_began(
         after = journal.release(environment("prod"), 2)
         assert (after.schema_before, after.schema_heads) == (("0003",), ("0004",))
         assert journal.release(environment("prod"), 1) == before
-    assert version(path) == 3
+    assert version(path) == len(schema.MIGRATIONS)
+
+
+def test_a_file_of_the_third_version_learns_since_when_environments_are_stopped(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
+        with Journal(path) as journal, journal.write() as db:
+            put_in(db, "prod")
+            put_in(db, "feature/a", status="stopped")
+            put_in(db, "feature/b", status="stopped")
+            db.execute(
+                "INSERT INTO releases (environment_id, number, commit_id, subject, author, image, "
+                "debug_image, who, started_at, outcome) VALUES "
+                "(1, 1, 'c1', '', '', '', '', 'anna', '2026-11-24T08:00:00.000+00:00', 'failed')"
+            )
+            for at in ("2026-11-25T08:00:00.000+00:00", "2026-11-26T08:00:00.000+00:00"):
+                db.execute(
+                    "INSERT INTO events (at, project, environment, what, who, detail) "
+                    "VALUES (?, 'notes', 'feature/a', 'stopped', 'anna', '')",
+                    (at,),
+                )
+
+    with Journal(path) as journal:
+        a, b, prod = journal.environments()
+    week = 7 * 86400
+    assert [(each.name, each.keep) for each in (a, b, prod)] == [
+        ("feature/a", week),
+        ("feature/b", week),
+        ("prod", week),
+    ]
+    assert (prod.used_at.day, prod.stopped_at) == (24, None)
+    assert a.stopped_at
+    assert a.stopped_at.day == 26
+    assert b.stopped_at == b.used_at == b.created_at
 
 
 def test_a_migration_is_whole_or_not_there_at_all(

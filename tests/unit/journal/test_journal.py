@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from junov.errors import NotFoundError
-from junov.journal import Journal, TakenError
+from junov.journal import Journal, Outcome, TakenError
 from junov.secret import Secret
 from tests.unit.journal.conftest import DAY, IMAGE, NOON, Clock, deliver, environment
 
@@ -133,7 +133,7 @@ def test_a_delivery_makes_the_environment_run_and_live_longer(
     clock.move(days=3)
     deliver(journal, feature, "c1", "failed")
     record = journal.environment("notes", feature.name)
-    assert (record.status, record.expires_at) == ("new", NOON + timedelta(days=7))
+    assert (record.status, record.expires_at) == ("stopped", NOON + timedelta(days=7))
     deliver(journal, feature, "c2")
     record = journal.environment("notes", feature.name)
     assert (record.status, record.expires_at) == ("running", NOON + timedelta(days=10))
@@ -191,10 +191,84 @@ def test_events_are_told_newest_first(journal: Journal, clock: Clock) -> None:
     assert [e.detail for e in journal.events(limit=1)] == ["for the night"]
 
 
-def test_a_status_is_kept(journal: Journal) -> None:
-    journal.register(environment())
-    assert journal.set_status(environment(), "stopped").status == "stopped"
-    assert journal.environment("notes", "prod").status == "stopped"
+def test_a_stopped_environment_has_been_so_since_it_was_stopped_first(
+    journal: Journal, clock: Clock
+) -> None:
+    feature = environment("feature/search")
+    journal.register(feature, keep=2 * DAY)
+    deliver(journal, feature, "c1")
+    clock.move(days=1)
+    journal.set_status(feature, "stopped")
+    clock.move(days=1)
+    stopped = journal.set_status(feature, "stopped")
+    assert stopped == journal.environment("notes", feature.name)
+    assert (stopped.status, stopped.is_up) == ("stopped", False)
+    assert stopped.stopped_at == NOON + timedelta(days=1)
+    assert stopped.removable_at == NOON + timedelta(days=3)
+    assert stopped.used_at == NOON
+
+
+def test_a_start_gives_it_the_whole_time_again(journal: Journal, clock: Clock) -> None:
+    feature = environment("feature/search")
+    journal.register(feature)
+    deliver(journal, feature, "c1")
+    journal.set_status(feature, "stopped")
+    clock.move(days=8)
+    about_to = journal.set_status(feature, "new")
+    assert (about_to.status, about_to.stopped_at, about_to.used_at) == ("new", None, clock.at)
+    started = journal.set_status(feature, "running")
+    assert (started.status, started.stopped_at, started.removable_at) == ("running", None, None)
+    assert started.used_at == clock.at
+    assert started.expires_at == clock.at + timedelta(days=7)
+    # A deploy that fails takes none of it away.
+    journal.register(feature)
+    deliver(journal, feature, "c2", "failed")
+    record = journal.environment("notes", feature.name)
+    assert (record.status, record.expires_at) == ("running", started.expires_at)
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "cancelled", "superseded"])
+def test_one_that_comes_back_is_up_until_its_delivery_has_ended(
+    journal: Journal, clock: Clock, outcome: Outcome
+) -> None:
+    feature = environment("feature/search")
+    journal.register(feature)
+    deliver(journal, feature, "c1")
+    journal.set_status(feature, "stopped")
+    clock.move(days=1)
+    back = journal.register(feature)
+    assert (back.status, back.is_up, back.stopped_at) == ("new", True, None)
+    deliver(journal, feature, "c2", outcome)
+    record = journal.environment("notes", feature.name)
+    if outcome == "succeeded":
+        assert (record.status, record.stopped_at) == ("running", None)
+    else:
+        assert (record.status, record.stopped_at) == ("stopped", clock.at)
+
+
+def test_how_long_data_is_kept_is_remembered_until_a_deploy_says_otherwise(
+    journal: Journal,
+) -> None:
+    feature = environment("feature/search")
+    assert journal.register(feature).keep == 7 * DAY
+    assert journal.register(feature, keep=DAY).keep == DAY
+    assert journal.register(feature).keep == DAY
+    assert journal.register(feature, keep=3 * DAY).keep == 3 * DAY
+
+
+@pytest.mark.parametrize("name", ["prod", "stage"])
+def test_what_lasts_is_kept_for_ever(journal: Journal, name: str) -> None:
+    journal.register(environment(name))
+    assert journal.set_status(environment(name), "stopped").removable_at is None
+
+
+def test_what_could_not_be_registered_is_told_before(journal: Journal) -> None:
+    prod = environment("prod")
+    journal.register(prod)
+    journal.refuse_taken(prod)
+    with pytest.raises(TakenError, match="the host"):
+        journal.refuse_taken(environment("stage", "shop", host=prod.host))
+    assert len(journal.environments()) == 1
 
 
 def test_times_are_stored_in_utc(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_release_ends_once(journal: Journal) -> None:
     with pytest.raises(JournalError, match="release 1 has ended already: it was superseded"):
         journal.end_release(release, "succeeded")
     assert journal.last_release(environment(), "succeeded") is None
-    assert journal.environment("notes", "prod").status == "new"
+    assert journal.environment("notes", "prod").status == "stopped"
     with pytest.raises(ValueError, match="doesn't end"):
         journal.end_release(release, "running")
 

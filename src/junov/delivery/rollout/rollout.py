@@ -120,7 +120,8 @@ class _Before:
     @property
     def port(self) -> int:
         """Where its web listens."""
-        return int(self.route.servers[0].rpartition(":")[2]) if self.route else 0
+        servers = self.route.servers if self.route else ()
+        return int(servers[0].rpartition(":")[2]) if servers else 0
 
     def runs(self, site: Site) -> bool:
         """Whether the containers that it leads to still run."""

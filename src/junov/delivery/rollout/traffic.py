@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-from junov.delivery.delivered import Delivered
+from junov.delivery.delivered import Delivered, find_release
 from junov.edge import Route
 from junov.edge.config import LONGEST_PAUSE_SECONDS
 from junov.engine.inspection import Container
 from junov.engine.sockets import RESOLVER, TABLES, open_connections
+from junov.environments import Identity
 from junov.environments.labels import PART, SERVER
-from junov.errors import UnavailableError
+from junov.errors import JunovError, UnavailableError
 from junov.site import Site
 from junov.steps import Step
 
@@ -47,6 +49,28 @@ def switch(site: Site, route: Route) -> float:
     """
     site.routes.write(route)
     return site.edge_api.wait_until_routed(route, timeout=ROUTE_SECONDS)
+
+
+def close(site: Site, identity: Identity, step: Step) -> None:
+    """Have the edge answer 503 at once for an environment that is about to be stopped.
+
+    Its host stays its own. What can't be done is told, and keeps nobody from stopping it.
+
+    Args:
+        site: the server.
+        identity: the environment.
+        step: told what can't be done.
+    """
+    try:
+        route = site.routes.read(identity.route)
+        # Where its release can't be read, a start could not tell where its web listens.
+        if route and route.servers and find_release(site, identity, route.release):
+            closed = replace(route, servers=())
+            site.routes.write(closed)
+            if edge_runs(site):
+                site.edge_api.wait_until_routed(closed, timeout=ROUTE_SECONDS)
+    except JunovError as error:
+        step.say(f"its route stays as it is: {error.message}")
 
 
 def edge_runs(site: Site) -> bool:
