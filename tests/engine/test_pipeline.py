@@ -53,7 +53,7 @@ def pushed(site: Site, environ: dict[str, str], tmp_path_factory: pytest.TempPat
     folder = tmp_path_factory.mktemp("pushed")
     shell = make_repository(ROOT / "examples" / "notes", folder, f"{run_of(site)}p", environ)
     project = read_project(folder).config
-    (folder / CI_FILE).parent.mkdir()
+    (folder / CI_FILE).parent.mkdir(exist_ok=True)
     (folder / CI_FILE).write_text(render(project, "0.1.0"))
     (folder / OWN_FILE).write_text(own_file())
     with (folder / ".gitignore").open("a") as ignored:

@@ -304,6 +304,6 @@ def test_every_replica_of_web_gets_requests(tiny: Shell, web: Web, site: Site) -
 def test_a_ref_without_an_environment_ends_after_its_tests(tiny: Shell) -> None:
     tiny("git", "checkout", "--quiet", "-b", "fix/typo")
     said = tiny("junov", "run")
-    assert "none is for the branch fix/typo" in said
+    assert "no environment is for the branch fix/typo" in said
     refused = tiny("junov", "deploy", expect=1)
     assert "branch main → prod" in refused

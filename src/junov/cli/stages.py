@@ -212,6 +212,8 @@ def run(
             wait = 0 if no_wait else None
             result = story(source, Site(), progress, selection, wait=wait)
     print_result(result, as_json=as_json)
+    if source.environment is None and not as_json:
+        click.echo(f"no environment is for the {source.ref}", err=True)
 
 
 def _run(
