@@ -198,8 +198,12 @@ def test_a_branch_of_a_fork_is_not_ours(folder: Path, commit: Commit) -> None:
         "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "8",
         "CI_PROJECT_ID": "7",
     }
-    with pytest.raises(StageError, match="comes from a fork"):
-        Repository.open(folder).resolve(None, environ)
+    assert Repository.open(folder).resolve(None, environ).from_fork
+    # In a pipeline that runs in the fork itself.
+    there = {**environ, "CI_PROJECT_ID": "8", "CI_MERGE_REQUEST_PROJECT_ID": "7"}
+    assert Repository.open(folder).resolve(None, there).from_fork
+    own = {**environ, "CI_MERGE_REQUEST_SOURCE_PROJECT_ID": "7"}
+    assert not Repository.open(folder).resolve(None, own).from_fork
 
 
 def test_a_commit_that_the_job_has_not_fetched(folder: Path, commit: Commit) -> None:

@@ -192,6 +192,9 @@ def note(url: str | None, path: str | None, start: Path) -> None:
         if job is None:
             _no_note("this is no job of GitLab's")
             return
+        if job.from_fork:
+            _no_note("this merge request comes from a fork, and has no environment here")
+            return
         project, api = _open(start, url, path, token=Secret(token))
         told = gather(Site(), project, job, api, os.environ)
         done = put_note(api, number, marker(told.project, told.environment), compose(told))

@@ -11,7 +11,10 @@ import click
 from junov import __version__
 from junov.cli import options
 from junov.config.project import find_project, read_project
-from junov.errors import JunovError
+from junov.errors import JunovError, NotFoundError, StageError
+from junov.git import Repository
+from junov.gitlab.ci_file import CI_FILE, COMPONENT_FILE, OWN_FILE, own_file, render_component
+from junov.gitlab.ci_file import render as render_file
 
 component_option = click.option(
     "--component",
@@ -41,7 +44,7 @@ def render(start: Path, component: bool, stdout: bool) -> None:
         return
     for path, text in files.items():
         file = folder / path
-        if file.exists() and file.read_text(encoding="utf-8") == text:
+        if _text_of(file) == text:
             click.echo(f"{file} is current")
             continue
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +65,7 @@ def check(start: Path, component: bool) -> None:
     stale = []
     for path, text in _files(folder, component=component).items():
         file = folder / path
-        there = file.read_text(encoding="utf-8") if file.exists() else ""
+        there = _text_of(file)
         difference = difflib.unified_diff(
             there.splitlines(), text.splitlines(), str(file), "as it should be", lineterm="", n=1
         )
@@ -73,30 +76,73 @@ def check(start: Path, component: bool) -> None:
             remedy="write it anew: junov gitlab render" + (" --component" if component else ""),
             detail="\n".join(stale[:60]),
         )
+    if not component and not _includes_ours(folder):
+        raise StaleFileError(
+            f"{folder / OWN_FILE} does not include the rendered pipeline, so GitLab doesn't run it",
+            remedy=f"add to it: include: [{{local: {CI_FILE}}}]",
+        )
     click.echo("the rendered pipeline is current")
 
 
 def _files(folder: Path, *, component: bool) -> Mapping[Path, str]:
-    """What is to be in which file: the rendered one, and GitLab's own where there is none."""
-    from junov.gitlab import ci_file
+    """What is to be in which file: the rendered one, and GitLab's own where there is none.
 
+    Raises:
+        StageError: GitLab would not look for them there, or something is in their way.
+    """
     project = read_project(folder).config
+    _require_top(folder)
     if component:
-        return {Path(ci_file.COMPONENT_FILE): ci_file.render_component(project, __version__)}
-    files = {Path(ci_file.CI_FILE): ci_file.render(project, __version__)}
-    if not (folder / ci_file.OWN_FILE).exists():
-        files[Path(ci_file.OWN_FILE)] = ci_file.own_file()
+        return {Path(COMPONENT_FILE): render_component(project, __version__)}
+    files = {Path(CI_FILE): render_file(project, __version__)}
+    if not _text_of(folder / OWN_FILE):
+        files[Path(OWN_FILE)] = own_file()
     return files
 
 
-def _say_how_to_include(folder: Path, *, component: bool) -> None:
-    from junov.gitlab import ci_file
+def _require_top(folder: Path) -> None:
+    try:
+        top = Repository.open(folder).root
+    except NotFoundError:
+        return  # a repository is to be made of it yet
+    if top.resolve() != folder.resolve():
+        raise StageError(
+            f"GitLab reads {OWN_FILE} in {top} only, and junov.yaml is in {folder}",
+            remedy="let junov.yaml stand at the top of the repository",
+        )
 
-    own = folder / ci_file.OWN_FILE
-    if not component and ci_file.CI_FILE not in own.read_text(encoding="utf-8"):
+
+def _text_of(file: Path) -> str:
+    """A file's text; empty where it isn't there.
+
+    Raises:
+        StageError: something else is there.
+    """
+    if file.is_symlink() and not file.exists():
+        raise StageError(f"{file} is a link to nothing", remedy="remove it")
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (IsADirectoryError, NotADirectoryError):
+        raise StageError(
+            f"{file} is a folder, or in what is none", remedy="move it out of the way"
+        ) from None
+    except UnicodeDecodeError:
+        raise StageError(f"{file} is not UTF-8 text", remedy="save the file as UTF-8") from None
+
+
+def _includes_ours(folder: Path) -> bool:
+    """Whether GitLab's own file names ours, other than in a comment."""
+    lines = _text_of(folder / OWN_FILE).splitlines()
+    return any(CI_FILE in line.partition("#")[0] for line in lines)
+
+
+def _say_how_to_include(folder: Path, *, component: bool) -> None:
+    if not component and not _includes_ours(folder):
         click.secho(
-            f"warning: {own} does not include it yet; add to it:\n"
-            f"include:\n  - local: {ci_file.CI_FILE}",
+            f"warning: {folder / OWN_FILE} does not include it yet; add to it:\n"
+            f"include:\n  - local: {CI_FILE}",
             fg="yellow",
             err=True,
         )

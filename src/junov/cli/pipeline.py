@@ -54,12 +54,17 @@ def show(
     REF is a branch, or a tag as tags/NAME; it needn't exist. Without it, one of each kind is shown
     with every event.
     """
-    model = pipeline_of(read_project(find_project(start)).config)
+    project = read_project(find_project(start)).config
+    model = pipeline_of(project)
     if ref is None:
-        found = [(each, model.selected(each)) for each in events(read_project(start).config)]
+        if form != "table":
+            raise click.UsageError("a picture is of one branch or tag: name it")
+        found = [(each, model.selected(each)) for each in events(project)]
         _print_matrix(found, as_json=as_json)
         return
     happened = Event(cast(EventName, event), forced(ref) or Ref("branch", ref), open_merge_request)
+    if happened.tag and event == "merge_request":
+        raise click.UsageError("a merge request is of a branch, not of a tag")
     selected = model.selected(happened)
     if as_json:
         print_json([_as_json(job, how) for job, how in selected])

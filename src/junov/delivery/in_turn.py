@@ -44,7 +44,7 @@ class InTurn:
         with self._lock:
             if name == next(iter(self._kept), None):
                 show()
-            else:
+            elif name in self._kept:
                 self._kept[name].append(show)
 
 

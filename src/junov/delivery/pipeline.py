@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from shlex import join, quote
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from junov.delivery.lint import lint
 from junov.delivery.promote import promote
 from junov.delivery.source import Source
 from junov.delivery.testing import run_tests
-from junov.errors import NotFoundError, StageError
+from junov.errors import JunovError, NotFoundError, StageError
 from junov.pipeline import Event, Job, pipeline_of
 from junov.process import run as run_program
 from junov.site import Site
@@ -128,10 +129,8 @@ def run(
         Others as the job's own command.
     """
     ended = walk(selection.jobs, progress, partial(_run_job, source, site, wait=wait))
-    failed = next((each.error for each in ended if each.error), None)
-    if failed:
-        raise failed
-    ref = quote(source.ref.name)
+    _raise_failures(ended)
+    ref = quote(f"{'heads' if source.ref.type == 'branch' else 'tags'}/{source.ref.name}")
     last = ended[-1].result if ended else None
     return {
         **(last or {}),
@@ -141,6 +140,23 @@ def run(
             for each in selection.waiting
         ],
     }
+
+
+def _raise_failures(ended: Sequence[Ended]) -> None:
+    """Raise why a job failed; where several did, all of it in one error."""
+    failed = [each.error for each in ended if each.error]
+    skipped = [each.job.name for each in ended if each.outcome == "skipped"]
+    bug = next((error for error in failed if not isinstance(error, JunovError)), None)
+    if bug or len(failed) == 1:
+        raise bug or failed[0]
+    if failed:
+        names = ", ".join(each.job.name for each in ended if each.error)
+        problems = [p for error in failed if isinstance(error, JunovError) for p in error.problems]
+        raise StageError(
+            f"{len(failed)} jobs failed: {names}"
+            + (f"; {', '.join(skipped)} not run" * bool(skipped)),
+            detail="\n".join(f"{p}\n→ {p.remedy}" if p.remedy else str(p) for p in problems),
+        )
 
 
 def _named(jobs: Sequence[Job], name: str, event: Event) -> Job:
@@ -179,8 +195,8 @@ def walk(
     def take(job: Job) -> Ended:
         began = time.monotonic()
         steps = Steps(shown.of(job.name))
-        steps.stage(job.name)
         try:
+            steps.stage(job.name)
             result = run_job(job, steps)
         except Exception as error:  # noqa: BLE001 - it is raised at the end
             return Ended(job, "failed", time.monotonic() - began, error=error)
@@ -217,7 +233,11 @@ def walk(
 
 
 def _report(reports: queue.SimpleQueue[Ended], take: Callable[[Job], Ended], job: Job) -> None:
-    reports.put(take(job))
+    try:
+        reports.put(take(job))
+    except BaseException as error:  # it would be waited for, for ever
+        reports.put(Ended(job, "failed", error=RuntimeError(f"{job.name} ended: {error!r}")))
+        raise
 
 
 def _failed(ended: Ended | None) -> bool:
@@ -239,14 +259,15 @@ def _run_job(
             return {**image.to_json(), "tags": list(tags)}
         case "deploy":
             return deploy(source, site, steps, wait=wait)
-    return _run_command(job, job.command_for(source.ref.name), steps)
+    command = job.command_for(source.ref.name)
+    return _run_command(job, command, source.folder.named, steps)
 
 
-def _run_command(job: Job, command: Sequence[str], steps: Steps) -> Mapping[str, Any]:
+def _run_command(job: Job, command: Sequence[str], folder: Path, steps: Steps) -> Mapping[str, Any]:
     """What isn't about the files of the commit is run as what it is: a command of junov."""
     with steps.step("plan", join(command)) as step:
         argv = [sys.executable, "-m", "junov", *command[1:]]
-        code = run_program(argv, on_line=step.say).exit_code
+        code = run_program(argv, cwd=folder, on_line=step.say).exit_code
         if code:
             raise StageError(f"{job.name} ended with exit code {code}", remedy="see what it said")
     return {"command": join(command)}

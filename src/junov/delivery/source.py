@@ -62,9 +62,16 @@ class Source:
 
         Raises:
             NotFoundError: no kind of environment claims the ref.
+            StageError: it is a branch of a fork.
         """
         if self.environment:
             return self.environment
+        if self.commit.from_fork:
+            raise StageError(
+                f"this merge request comes from a fork, whose branch `{self.ref.name}` is not the "
+                f"branch `{self.ref.name}` of this project",
+                remedy="push the branch to this project to give it an environment",
+            )
         kinds = self.folder.config.environments.items()
         shapes = ", ".join(
             f"{'branch' if kind.branch else 'tag'} {kind.pattern} → {name}" for name, kind in kinds
@@ -126,7 +133,7 @@ def _source(
         commit=commit,
         revision=f"{commit.commit}-dirty" if dirty else commit.commit,
         origin=repo.origin_url,
-        environment=claim(folder.config, commit.ref),
+        environment=None if commit.from_fork else claim(folder.config, commit.ref),
         dirty=dirty,
     )
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from junov.environments.environment import Ref, RefType
-from junov.errors import NotFoundError, StageError
+from junov.errors import NotFoundError
 
 HEADS = "refs/heads/"
 TAGS = "refs/tags/"
@@ -26,6 +26,7 @@ class Commitish:
         committed_at: when it was committed, with its zone.
         subject: the first line of its message.
         author: the name of who wrote it.
+        from_fork: whether the branch is a fork's, which has the name of ours and isn't ours.
     """
 
     ref: Ref
@@ -33,6 +34,7 @@ class Commitish:
     committed_at: datetime
     subject: str
     author: str
+    from_fork: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,12 @@ class CiRef:
     Args:
         ref: the branch or tag.
         commit: the full hash of the commit that the pipeline is for.
+        from_fork: whether it is a merge request from a fork, whose branch isn't ours.
     """
 
     ref: Ref
     commit: str
+    from_fork: bool = False
 
 
 def ci_ref(environ: Mapping[str, str]) -> CiRef | None:
@@ -56,10 +60,6 @@ def ci_ref(environ: Mapping[str, str]) -> CiRef | None:
 
     Returns:
         None outside of a job.
-
-    Raises:
-        StageError: the merge request comes from a fork. Its branches have the names of ours, but
-            are not ours.
     """
     commit = environ.get("CI_COMMIT_SHA")
     if not commit:
@@ -71,13 +71,8 @@ def ci_ref(environ: Mapping[str, str]) -> CiRef | None:
         theirs = environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID")
         # In a pipeline that runs in the fork, CI_PROJECT_ID is the fork's.
         ours = environ.get("CI_MERGE_REQUEST_PROJECT_ID") or environ.get("CI_PROJECT_ID")
-        if theirs and ours and theirs != ours:
-            raise StageError(
-                f"this merge request comes from a fork, whose branch `{source}` is not the "
-                f"branch `{source}` of this project",
-                remedy="push the branch to this project to give it an environment",
-            )
-        return CiRef(Ref("branch", source), commit)
+        foreign = bool(theirs and ours and theirs != ours)
+        return CiRef(Ref("branch", source), commit, from_fork=foreign)
     branch = environ.get("CI_COMMIT_BRANCH")
     return CiRef(Ref("branch", branch), commit) if branch else None
 

@@ -8,7 +8,7 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -124,11 +124,10 @@ class Repository:
         Raises:
             NotFoundError: there is no such ref, or no branch is checked out, or there is no
                 commit yet, or the CI job's commit was not fetched.
-            StageError: the CI job is about a merge request from a fork.
         """
         ci = ci_ref(environ)
         if ci and (text is None or text == ci.ref.name or forced(text) == ci.ref):
-            return self._commitish(ci.ref, ci.commit)
+            return replace(self._commitish(ci.ref, ci.commit), from_fork=ci.from_fork)
         if text is None:
             branch = self._current_branch()
             return self._commitish(Ref("branch", branch), f"{HEADS}{branch}")

@@ -6,7 +6,10 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from junov.config.fields import format_duration
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
+
 from junov.config.gitlab import GitLab
 from junov.config.project import Project
 from junov.gitlab.expressions import job_rule, workflow_rule
@@ -25,8 +28,6 @@ IMAGE_FILE = "junov-image.env"
 TEST_REPORT = "junov-tests.xml"
 COVERAGE_REPORT = "junov-coverage.xml"
 RELEASE_FILE = "junov-release.env"
-OUTPUTS = (IMAGE_FILE, TEST_REPORT, COVERAGE_REPORT, RELEASE_FILE)
-"""What jobs write into the work tree for GitLab to collect."""
 
 _BASES = {"docker": ".junov:docker", "shell": ".junov:shell"}
 _CACHE = ".junov-cache"
@@ -50,6 +51,10 @@ def render_component(project: Project, version: str) -> str:
     spec = {
         "spec": {
             "inputs": {
+                "project": {
+                    "regex": "^[a-z](-?[a-z0-9])*$",
+                    "description": "The project's name, as in its junov.yaml.",
+                },
                 "image": {
                     "default": _image(settings, version),
                     "description": "The image that docker jobs run in.",
@@ -65,7 +70,7 @@ def render_component(project: Project, version: str) -> str:
             }
         }
     }
-    body = _file(project, version)
+    body = _file(project.model_copy(update={"project": "$[[ inputs.project ]]"}), version)
     body["variables"]["JUNOV_JOB_IMAGE"] = "$[[ inputs.image ]]"
     for name in ("docker", "shell"):
         body[_BASES[name]]["tags"] = [f"$[[ inputs.{name}-runner ]]"]
@@ -168,10 +173,11 @@ def _environment(target: Target, name: str) -> dict[str, Any]:
 
 
 def _in_words(seconds: int) -> str:
-    """A duration as GitLab reads it, such as `7 days`."""
-    words = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-    parts = format_duration(seconds).split()
-    return " ".join(f"{part[:-1]} {words[part[-1]]}" for part in parts)
+    """A duration as GitLab reads it, in the largest unit that it is whole in, such as `7 days`."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"
 
 
 def _details(job: Job, project: Project) -> Mapping[str, Any]:
@@ -230,14 +236,26 @@ def _test(script: str, project: Project) -> dict[str, Any]:
     return written
 
 
+# GitLab reads YAML 1.1, where these words are true or false unless they are quoted.
+_TRUTHS = frozenset({"y", "n", "yes", "no", "on", "off"})
+
+
+class _Representer(RoundTripRepresenter):
+    def represent_str(self, data: str) -> ScalarNode:
+        style = "'" if data.lower() in _TRUTHS else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Representer.add_representer(str, _Representer.represent_str)
+
+
 def _quoted(word: str) -> str:
     return f'"{word.replace("{ref}", "$CI_COMMIT_REF_NAME")}"' if "{ref}" in word else word
 
 
 def _dump(data: Mapping[str, Any]) -> str:
-    from ruamel.yaml import YAML
-
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.width = 1000
     yaml.indent(mapping=2, sequence=4, offset=2)
     out = io.StringIO()

@@ -18,7 +18,7 @@ from junov.pipeline.rules import (
     Rule,
 )
 
-_SOURCES = {"merge_request": "merge_request_event"}
+_SOURCES = {"merge_request": "merge_request_event"}  # all others are called as they are
 _SOURCE_BRANCH = "$CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"
 
 
@@ -55,17 +55,21 @@ def job_rule(rule: Rule, *, blocks: bool) -> dict[str, Any]:
 
     Args:
         rule: the rule.
-        blocks: whether the pipeline waits for a job that is started by hand.
+        blocks: whether the pipeline waits for a job that is started by hand; that of a merge
+            request never does, or it could not be merged.
     """
     written: dict[str, Any] = {"if": expression(rule.condition)}
     if rule.start == "never":
         written["when"] = "never"
     elif rule.start == "manual":
-        written |= {"when": "manual", "allow_failure": not blocks}
+        in_merge_request = isinstance(rule.condition, OnOwnMergeRequest)
+        written |= {"when": "manual", "allow_failure": in_merge_request or not blocks}
     return written
 
 
 def _is(variable: str, pattern: str) -> str:
+    if '"' in pattern:  # GitLab's strings know no escapes
+        return f"{variable} =~ /^{'.+'.join(map(_quoted, pattern.split('*')))}$/"
     if "*" not in pattern:
         return f'{variable} == "{pattern}"'
     head, _, tail = pattern.partition("*")

@@ -7,14 +7,18 @@ from typing import Literal
 
 from junov.environments import Ref
 
-EventName = Literal["push", "merge_request", "schedule", "web"]
+EventName = Literal["push", "merge_request", "schedule", "web", "api", "trigger"]
 """The values of GitLab's `CI_PIPELINE_SOURCE` that a pipeline makes a difference between.
 
 - `push`: a branch or tag was pushed, or merged into;
 - `merge_request`: a merge request was opened or its branch was pushed (`merge_request_event`);
 - `schedule`: its time has come;
-- `web`: somebody has pressed "New pipeline".
+- `web`: somebody has pressed "New pipeline";
+- `api`, `trigger`: the same by GitLab's API.
 """
+
+BY_HAND: tuple[EventName, ...] = ("web", "api", "trigger")
+"""Those that somebody has asked for, so there is a pipeline whatever else there is."""
 
 EVENTS: tuple[EventName, ...] = ("push", "merge_request", "schedule", "web")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from junov.config.kinds import EnvironmentKind
 from junov.config.project import Project
 from junov.environments import Ref
-from junov.pipeline.events import Event
+from junov.pipeline.events import BY_HAND, Event
 from junov.pipeline.jobs import REF, Job, Needed, Runner, Target
 from junov.pipeline.rules import (
     OnBranch,
@@ -66,7 +66,7 @@ def pipeline_of(project: Project) -> Pipeline:
             Rule(OnEvent("merge_request")),
             *(Rule(OnBranch(branch)) for branch in own),
             Rule(OnEvent("schedule")),
-            Rule(OnEvent("web")),
+            *(Rule(OnEvent(name)) for name in BY_HAND),
             Rule(OnBranch(open_merge_request=True), "never"),
             Rule(OnBranch()),
             *(Rule(OnTag(tag)) for tag in _tags(project)),
@@ -162,11 +162,12 @@ def _of_kind(project: Project, name: str, kind: EnvironmentKind) -> Iterator[Job
         f"rollback:{name}",
         f"Let the last release of {_named(name, kind)} serve again",
         "operate",
-        ("junov", "rollback", "--project", project.project, ref),
+        ("junov", "rollback", "--yes", "--project", project.project, ref),
         "shell",
         by_hand,
         target=Target(name, kind, "access"),
-        confirm=f"Let the release before this one serve in {_named(name, kind)}?",
+        confirm=f"Let the release before this one serve in {_named(name, kind)}? It does so even "
+        "if the database's schema is ahead of its code.",
         checkout=False,
     )
     if project.database and kind.tier != "production":
@@ -236,6 +237,6 @@ def _of_server() -> Iterator[Job]:
         checkout=False,
     )
     yield Job(
-        *("server:runners", "Set up GitLab and the two runners", "server"),
-        *(("junov", "gitlab", "setup"), "shell", rules),
+        *("server:runner", "Set up GitLab and this server's runner", "server"),
+        *(("junov", "gitlab", "setup", "--runner", "shell"), "shell", rules),
     )

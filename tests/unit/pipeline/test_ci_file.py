@@ -146,6 +146,27 @@ def test_a_gate_before_production_holds_the_pipeline(tmp_path: Path) -> None:
     assert [rule["allow_failure"] for rule in others] == [True, True]
 
 
+def test_a_gate_never_holds_a_merge_request(tmp_path: Path) -> None:
+    (tmp_path / "junov.yaml").write_text(
+        "project: shop\nenvironments:\n  prod: {branch: 'release/*', host: '{slug}.example.com', "
+        "tier: production, deploy: manual}\n"
+    )
+    data = read(render(read_project(tmp_path).config, "0.1.0"))
+    rules = [rule for rule in data["deploy:prod"]["rules"] if rule.get("when") == "manual"]
+    assert [rule["allow_failure"] for rule in rules] == [True, False]
+
+
+def test_names_that_older_yaml_takes_for_truths_are_quoted(tmp_path: Path) -> None:
+    (tmp_path / "junov.yaml").write_text(
+        "project: shop\nenvironments:\n  'on': {branch: main, host: shop.example.com}\n"
+        "gitlab: {runners: {docker: 'yes', shell: 'off'}}\n"
+    )
+    text = render(read_project(tmp_path).config, "0.1.0")
+    assert "    - 'yes'\n" in text
+    assert "    - 'off'\n" in text
+    assert "    name: 'on'\n" in text
+
+
 def test_each_script_is_one_command_of_junov(jobs: dict[str, dict[str, Any]]) -> None:
     for job in jobs.values():
         assert len(job["script"]) == 1
@@ -185,7 +206,8 @@ def test_a_component_makes_the_same_jobs_for_whoever_includes_it(tmp_path: Path)
     component.parent.mkdir()
     component.write_text(render_component(found, "0.1.0"), encoding="utf-8")
     (tmp_path / OWN_FILE).write_text(
-        f"include:\n  - local: {COMPONENT_FILE}\n    inputs:\n      image: example.com/junov:7\n"
+        f"include:\n  - local: {COMPONENT_FILE}\n    inputs:\n      project: shop\n"
+        "      image: example.com/junov:7\n"
         "      shell-runner: our-server\n",
         encoding="utf-8",
     )
@@ -193,6 +215,10 @@ def test_a_component_makes_the_same_jobs_for_whoever_includes_it(tmp_path: Path)
     data = read(gitlab_ci_local(tmp_path, "--preview", "--no-json-schema-validation"))
     rendered = read(render(found, "0.1.0"))
     assert {key for key in rendered if not key.startswith(".")} <= set(data)
+    assert data["reset:stage"]["script"] == [
+        'junov reset --yes --project shop "heads/$CI_COMMIT_REF_NAME"'
+    ]
+    assert found.project not in component.read_text(encoding="utf-8").split()
     assert data["variables"]["JUNOV_JOB_IMAGE"] == "example.com/junov:7"
     assert data["deploy:prod"]["tags"] == ["our-server"]
     assert data["build"]["tags"] == ["docker"]

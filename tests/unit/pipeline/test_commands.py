@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -89,6 +90,38 @@ def test_a_missing_file_is_stale(capsys: Said) -> None:
     assert "junov gitlab render" in capsys.readouterr().err
 
 
+def test_a_file_that_includes_nothing_of_ours_is_told(here: Path, capsys: Said) -> None:
+    assert run(["gitlab", "render"]) == 0
+    (here / OWN_FILE).write_text(f"# {CI_FILE}\nsmoke: {{script: [make smoke]}}\n")
+    assert run(["gitlab", "check"]) == 1
+    assert "does not include" in capsys.readouterr().err
+
+
+def test_a_project_below_the_top_of_its_repository_is_refused(here: Path, capsys: Said) -> None:
+    below = here / "svc"
+    below.mkdir()
+    (here / "junov.yaml").rename(below / "junov.yaml")
+    subprocess.run(["git", "init", "--quiet", str(here)], check=True)
+    assert run(["gitlab", "render", "-C", str(below)]) == 1
+    assert "at the top of the repository" in capsys.readouterr().err
+    assert [file.name for file in below.iterdir()] == ["junov.yaml"]
+
+
+@pytest.mark.parametrize("name", [OWN_FILE, CI_FILE])
+def test_a_folder_in_the_way_is_told(name: str, here: Path, capsys: Said) -> None:
+    (here / name).mkdir(parents=True)
+    assert run(["gitlab", "render"]) == 1
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_what_makes_no_sense_is_wrong_usage(here: Path) -> None:
+    assert run(["pipeline", "show", "tags/v1", "--event", "merge_request"]) == 2
+    assert run(["pipeline", "show", "--format", "svg"]) == 2
+    below = here / "deeper"
+    below.mkdir()
+    assert run(["pipeline", "show", "-C", str(below)]) == 0
+
+
 def test_what_is_only_printed_is_not_written(here: Path, capsys: Said) -> None:
     assert run(["gitlab", "render", "--stdout"]) == 0
     assert "workflow:" in capsys.readouterr().out
@@ -97,7 +130,7 @@ def test_what_is_only_printed_is_not_written(here: Path, capsys: Said) -> None:
 
 def test_a_component_is_for_those_who_include_it(here: Path, capsys: Said) -> None:
     assert run(["gitlab", "render", "--component"]) == 0
-    assert (here / COMPONENT_FILE).read_text().count("$[[ inputs.") == 3
+    assert (here / COMPONENT_FILE).read_text().count("--project $[[ inputs.project ]]") > 1
     assert not (here / OWN_FILE).exists()
     assert run(["gitlab", "check", "--component"]) == 0
     assert "is current" in capsys.readouterr().out

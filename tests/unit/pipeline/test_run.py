@@ -75,6 +75,15 @@ def test_what_needs_a_failed_job_is_skipped_and_all_else_runs() -> None:
     assert "deploy" not in order
 
 
+def test_a_job_that_cannot_even_begin_is_not_waited_for() -> None:
+    class Full(PlainLines):
+        def stage(self, name: str) -> None:
+            raise OSError(28, f"no room for {name}")
+
+    with pytest.raises(OSError, match="no room"):
+        walk([job("lint"), job("build")], Full(verbose=True), noting([]))
+
+
 def test_a_job_that_is_not_there_is_not_waited_for() -> None:
     ended = walk([job("deploy", "promote", optional=True)], PlainLines(verbose=True), noting([]))
     assert outcomes(ended) == {"deploy": "succeeded"}
