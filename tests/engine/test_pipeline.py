@@ -102,7 +102,7 @@ def test_a_job_is_run_again_by_the_same_line_on_a_laptop(pushed: Pushed) -> None
     both = pushed.shell("junov", "run", "--from", "promote", "--dry-run")
     assert "promote, deploy:feature" in both
     by_hand = pushed.shell("junov", "run", "--event", "merge_request", "--from", "test")
-    assert f"junov run {BRANCH} --event merge_request --job deploy:feature" in by_hand
+    assert f"junov run heads/{BRANCH} --event merge_request --job deploy:feature" in by_hand
     reset = pushed.shell("junov", "run", "--yes", "--job", "reset:feature")
     assert "junov reset --yes" in reset
     assert str(environment(pushed.shell, BRANCH)["database"]).endswith(".2")

@@ -152,9 +152,9 @@ def _raise_failures(ended: Sequence[Ended]) -> None:
     if failed:
         names = ", ".join(each.job.name for each in ended if each.error)
         problems = [p for error in failed if isinstance(error, JunovError) for p in error.problems]
+        left = f"; not run: {', '.join(skipped)}" if skipped else ""
         raise StageError(
-            f"{len(failed)} jobs failed: {names}"
-            + (f"; {', '.join(skipped)} not run" * bool(skipped)),
+            f"{len(failed)} jobs failed: {names}{left}",
             detail="\n".join(f"{p}\n→ {p.remedy}" if p.remedy else str(p) for p in problems),
         )
 
