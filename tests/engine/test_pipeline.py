@@ -64,6 +64,13 @@ def pushed(site: Site, environ: dict[str, str], tmp_path_factory: pytest.TempPat
     return Pushed(shell, str(site.server.repository(project.project)))
 
 
+@pytest.fixture
+def delivered(pushed: Pushed) -> Pushed:
+    """The same, once what is checked out has been delivered."""
+    pushed.shell("junov", "run")
+    return pushed
+
+
 def digest(said: str) -> str:
     """The digest of the image that `build` has said."""
     found = re.search(r"build +> image: \S+@(sha256:\w+)", said)
@@ -88,24 +95,24 @@ def test_from_lint_to_an_environment_that_answers(pushed: Pushed, web: Web) -> N
     assert environment(pushed.shell, BRANCH)["digest"] == digest(first)
 
 
-def test_gitlab_is_told_where_the_environment_is(pushed: Pushed, tmp_path: Path) -> None:
+def test_gitlab_is_told_where_the_environment_is(delivered: Pushed, tmp_path: Path) -> None:
     report = tmp_path / "release.env"
-    pushed.shell("junov", "deploy", "--output", str(report))
-    url = environment(pushed.shell, BRANCH)["url"]
+    delivered.shell("junov", "deploy", "--output", str(report))
+    url = environment(delivered.shell, BRANCH)["url"]
     assert f"JUNOV_URL={url}\n" in report.read_text()
 
 
-def test_a_job_is_run_again_by_the_same_line_on_a_laptop(pushed: Pushed) -> None:
-    said = json.loads(pushed.shell("junov", "run", "--json", "--job", "build").splitlines()[-1])
+def test_a_job_is_run_again_by_the_same_line_on_a_laptop(delivered: Pushed) -> None:
+    said = json.loads(delivered.shell("junov", "run", "--json", "--job", "build").splitlines()[-1])
     assert [each["job"] for each in said["jobs"]] == ["build"]
-    pushed.shell("junov", "run", "--job", "promote")
-    both = pushed.shell("junov", "run", "--from", "promote", "--dry-run")
+    delivered.shell("junov", "run", "--job", "promote")
+    both = delivered.shell("junov", "run", "--from", "promote", "--dry-run")
     assert "promote, deploy:feature" in both
-    by_hand = pushed.shell("junov", "run", "--event", "merge_request", "--from", "test")
+    by_hand = delivered.shell("junov", "run", "--event", "merge_request", "--from", "test")
     assert f"junov run heads/{BRANCH} --event merge_request --job deploy:feature" in by_hand
-    reset = pushed.shell("junov", "run", "--yes", "--job", "reset:feature")
+    reset = delivered.shell("junov", "run", "--yes", "--job", "reset:feature")
     assert "junov reset --yes" in reset
-    assert str(environment(pushed.shell, BRANCH)["database"]).endswith(".2")
+    assert str(environment(delivered.shell, BRANCH)["database"]).endswith(".2")
 
 
 def test_what_is_no_job_of_this_pipeline_is_refused(pushed: Pushed) -> None:
@@ -114,14 +121,12 @@ def test_what_is_no_job_of_this_pipeline_is_refused(pushed: Pushed) -> None:
     assert "deploy:feature" in said
 
 
-def test_a_version_is_the_image_that_was_tested(pushed: Pushed) -> None:
-    pushed.shell("junov", "run", "--job", "build")
-    pushed.shell("junov", "run", "--job", "test")
-    pushed.shell("git", "tag", "v1.2.3")
-    said = json.loads(pushed.shell("junov", "run", "v1.2.3", "--json").splitlines()[-1])
+def test_a_version_is_the_image_that_was_tested(delivered: Pushed) -> None:
+    delivered.shell("git", "tag", "v1.2.3")
+    said = json.loads(delivered.shell("junov", "run", "v1.2.3", "--json").splitlines()[-1])
     assert [each["job"] for each in said["jobs"]] == ["promote"]
     assert said["tags"] == ["v1.2.3"]
-    assert said["digest"] == environment(pushed.shell, BRANCH)["digest"]
+    assert said["digest"] == environment(delivered.shell, BRANCH)["digest"]
 
 
 def test_a_version_of_what_was_not_built_is_refused(pushed: Pushed) -> None:
