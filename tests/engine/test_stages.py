@@ -202,7 +202,9 @@ def test_a_migration_does_not_outlive_its_deploy(
     compose.write_text(compose.read_text().replace("print('migrated')", endless))
     tiny.commit("A migration that never ends")
     running = {PROJECT: tiny_project(tiny), ONE_OFF: "True"}
-    deploy = subprocess.Popen(["junov", "run"], cwd=tiny.folder, env=tiny.environ)
+    # Where the tests run in a shell's background, that shell has SIGINT ignored for all of them.
+    argv = ["env", "--default-signal=INT", "junov", "run"]
+    deploy = subprocess.Popen(argv, cwd=tiny.folder, env=tiny.environ)
     until(lambda: bool(engine.containers(running, all_states=False)), "it migrates", seconds=60)
     deploy.send_signal(ending)
     assert deploy.wait(timeout=60) == {signal.SIGINT: 130, signal.SIGKILL: -9}[ending]
