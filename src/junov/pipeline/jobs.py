@@ -74,11 +74,6 @@ class Job:
     blocks: bool = False
     checkout: bool = True
 
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether it may be cut short at any moment, since nothing of a server depends on it."""
-        return self.runner == "docker"
-
     def command_for(self, ref: str) -> tuple[str, ...]:
         """The command for a branch or tag of this name."""
         return tuple(word.replace(REF, ref) for word in self.command)

@@ -148,11 +148,10 @@ def _of_kind(project: Project, name: str, kind: EnvironmentKind) -> Iterator[Job
         yield Job(
             f"stop:{name}",
             f"Stop {_named(name, kind)}; its database is kept",
-            "deploy",
+            "deploy",  # in the stage of what it stops, or GitLab doesn't find it
             ("junov", "env", "stop", "--project", project.project, ref),
             "shell",
             by_hand,
-            # It stands in the stage of what it stops, or GitLab doesn't find it.
             # When a merge request from `dev` is merged, GitLab starts what stops the environments
             # of `dev`; stage is to stay.
             target=Target(name, kind, "stop" if kind.is_pattern else "access"),
