@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from junov.config.home import Home, find_home
-from junov.config.server import POSTGRES_PORT, Server, read_server
+from junov.config.postgres import POSTGRES_PORT
+from junov.config.server import Server, read_server
 from junov.environments.labels import PART, SERVER
 from junov.errors import UnavailableError
 from junov.secret import Secret, derive

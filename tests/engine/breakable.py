@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 
 from bench.throwaway import Shell
-from junov.config.server import POSTGRES_PORT
+from junov.config.postgres import POSTGRES_PORT
 from junov.databases import Address
 from junov.databases.sessions import connect
 from junov.engine.api import Engine

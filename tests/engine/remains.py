@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from junov.config.server import POSTGRES_PORT
+from junov.config.postgres import POSTGRES_PORT
 from junov.databases import Address
 from junov.databases.sessions import connect, session
 from junov.edge import Route

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.clients import Target
 from bench.throwaway import Shell, make_repository
-from junov.config.server import POSTGRES_PORT
+from junov.config.postgres import POSTGRES_PORT
 from junov.databases import Address
 from junov.databases.checksums import TableSum, table_sums
 from junov.databases.sessions import connect

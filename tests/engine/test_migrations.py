@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from bench.throwaway import make_repository
+from junov.config.postgres import POSTGRES_PORT
 from junov.config.project import read_project
-from junov.config.server import POSTGRES_PORT
 from junov.databases import Address
 from junov.databases.budget import ConnectionHolder
 from junov.databases.sessions import connect

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bench.throwaway import make_repository
+from junov.config.postgres import POSTGRES_PORT
 from junov.config.project import read_project
-from junov.config.server import POSTGRES_PORT
 from junov.databases import Address
 from junov.databases.sessions import connect, session
 from junov.delivery.rollout.containers import containers_of

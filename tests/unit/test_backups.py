@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from junov.config.home import Home
-from junov.config.server import Backups
+from junov.config.postgres import Backups
 from junov.databases.checksums import TableSum, differences
 from junov.databases.dump import dump_command, restore_command
 from junov.delivery.backups.record import (

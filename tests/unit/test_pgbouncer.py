@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from junov.config.home import Home, write_private
-from junov.config.server import PgBouncer
+from junov.config.postgres import PgBouncer
 from junov.databases import Stamp
 from junov.databases.pools import Poolable
 from junov.environments import identify

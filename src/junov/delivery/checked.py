@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from junov.config.postgres import POSTGRES_PORT
 from junov.config.project import ProjectFolder
-from junov.config.server import POSTGRES_PORT
 from junov.databases import url_values
 from junov.delivery.values import database_password, secrets
 from junov.engine.resolve import resolve

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from junov.config.server import POSTGRES_PORT
+from junov.config.postgres import POSTGRES_PORT
 from junov.databases import DatabaseInfo
 from junov.delivery.environments import EnvironmentView
 from junov.delivery.generations import live_identity

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from junov.config.server import POSTGRES_PORT, PgBouncer
+from junov.config.postgres import POSTGRES_PORT, PgBouncer
 from junov.secret import Secret
 
 FOLDER = "/etc/pgbouncer"

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from junov.config.home import write_private
 from junov.config.schema import example, schema
 from junov.config.server import Server
-from junov.databases import hba
-from junov.edge import dynamic_config, static_config
+from junov.edge import dynamic_config
 from junov.engine.inspection import Network
 from junov.engine.private_network import connect_all, ensure_network, pool_conflicts
 from junov.environments.labels import SERVER
 from junov.errors import UnavailableError
 from junov.locks import held
-from junov.pgbouncer import postgres_address, prepare, remove_files, write_entries
+from junov.pgbouncer import prepare, remove_files, write_entries
 from junov.secret import Secret
 from junov.server.images import ensure_images
-from junov.server.stack import images, postgres_folder, server_stack
+from junov.server.parts import Ground, Part
+from junov.server.stack import images, make_parts, server_stack
 from junov.site import API_USER, Site
 from junov.steps import Steps
 
@@ -66,18 +66,14 @@ def up(site: Site, steps: Steps) -> None:
                 + (db_network.subnets[0])
             )
         with steps.step("containers", "Containers") as step:
-            config = _configuration(site, webproxy, db_network)
-            for path, text in config.items():
-                _write_if_changed(path, text)
-            write_private(
-                postgres_folder(site.home) / "password", site.password("postgres").reveal()
-            )
+            ground = Ground(server, site.home, site.password, webproxy, db_network)
+            wanted = images(server)
+            parts = make_parts(ground, wanted)
+            _write_files(parts)
             site.routes.write_dynamic_config(_dynamic_config(site, webproxy))
-            address = ""
             if server.postgres.pgbouncer.enabled:
                 prepare(site)
-                address = postgres_address(db_network.subnets[0])
-            stack = server_stack(server, site.home, config, postgres_address=address)
+            stack = server_stack(server, parts, wanted)
             write_private(site.home.stack_file, json.dumps(stack, indent=2))
             site.runtime.up_and_wait(site.home.stack_file, on_line=step.say)
         with steps.step("answers", "Ask Postgres and the edge") as step:
@@ -154,14 +150,13 @@ def _server_network(site: Site, name: str) -> Network:
     return network
 
 
-def _configuration(site: Site, webproxy: Network, db_network: Network) -> dict[Path, str]:
+def _write_files(parts: Mapping[str, Part]) -> None:
     """The files that the server's containers read, as they should be."""
-    del webproxy
-    folder = postgres_folder(site.home)
-    return {
-        site.home.edge_folder / "traefik.yaml": static_config(),
-        folder / "pg_hba.conf": hba(db_network.subnets),
-    }
+    for part in parts.values():
+        for path, text in part.files.items():
+            _write_if_changed(path, text)
+        for path, secret in part.private.items():
+            write_private(path, secret.reveal())
 
 
 def _dynamic_config(site: Site, webproxy: Network) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from junov.config.server import POSTGRES_PORT
+from junov.config.postgres import POSTGRES_PORT
 from junov.databases import Address
 from junov.databases.dump import Snapshot, dump_command, end_dumps, snapshot
 from junov.delivery.backups.copies import copies_of, copy_backups

@@ -18,7 +18,7 @@ from shlex import quote
 from typing import Any
 
 from junov.config.home import write_private
-from junov.config.server import Backups
+from junov.config.postgres import Backups
 from junov.databases.checksums import LARGE_OBJECTS, TableSum
 from junov.environments import Identity
 from junov.errors import NotFoundError
